@@ -1,0 +1,17 @@
+/** All that a plugin sees: imported as "puffs". */
+
+export { now } from "../ffi/clock.ts";
+export type { Awaitable } from "./awaitable.ts";
+export * from "./errno.ts";
+export * from "./mode.ts";
+export * from "./operations.ts";
+export {
+  definePlugin,
+  type FileSystem,
+  type Option,
+  type Options,
+  type OptionValues,
+  type Plugin,
+  type StartContext,
+} from "./plugin.ts";
+export type { Usermount } from "./usermount.ts";
