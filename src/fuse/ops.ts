@@ -1,0 +1,460 @@
+import type { FileSystemOperation, NodeOperation } from "../operations.ts";
+import type { Of, Struct } from "../struct.ts";
+import type { FuseCall } from "./call.ts";
+import * as r from "./reply.ts";
+import * as q from "./request.ts";
+import * as wire from "./structs.ts";
+
+/**
+ * All there is to know of one opcode. Decoding, dispatch, what its absence means, tracing, statistics, the tables in the
+ * docs and the tests read it here.
+ */
+export interface Row {
+  readonly opcode: number;
+  /** As in linux/fuse.h, less FUSE_. */
+  readonly name: string;
+  /** The struct behind the header. */
+  readonly in?: Struct<never>;
+  /** How many NUL-ended names follow it. */
+  readonly names?: 1 | 2;
+  /** What the first name is: a name in a directory (at most 255 bytes, no slash), any text, or an extended attribute's. */
+  readonly text?: "name" | "target" | "attribute";
+  /** Whether bytes follow. */
+  readonly data?: true;
+  /** The struct that the payload of the reply begins with. */
+  readonly out?: Struct<never>;
+  /** The operation that the plugin needs for it. */
+  readonly needs?: `fs.${FileSystemOperation}` | `node.${NodeOperation}`;
+  /** The error that answers it, as a number of errno(3) on Linux, where the plugin lacks that; 0: it is granted. */
+  readonly absent: number;
+  /** What the caller sees then: for the docs. */
+  readonly otherwise?: string;
+  /** The request is about a node: its number is looked up before. False: about the mount. */
+  readonly node: boolean;
+  /** False: never answered. */
+  readonly reply: boolean;
+  /** Serve it. Answers the bytes of payload written. */
+  readonly run: (call: FuseCall, argument: never) => r.Outcome;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a struct of any fields
+type AnyStruct = Struct<any>;
+
+interface Definition<In extends AnyStruct> {
+  readonly name: string;
+  readonly in?: In;
+  readonly names?: 1 | 2;
+  readonly text?: "name" | "target" | "attribute";
+  readonly data?: true;
+  readonly out?: AnyStruct;
+  readonly needs?: Row["needs"];
+  readonly absent?: "ENOSYS" | "EPERM" | "EOPNOTSUPP" | "EINVAL" | "ENOTTY" | "OK";
+  readonly otherwise?: string;
+  readonly node?: false;
+  readonly reply?: false;
+  readonly run: (call: FuseCall, argument: Of<In>) => r.Outcome;
+}
+
+const NUMBERS = { ENOSYS: 38, EPERM: 1, EOPNOTSUPP: 95, EINVAL: 22, ENOTTY: 25, OK: 0 };
+
+function op<In extends AnyStruct>(definition: Definition<In>): Omit<Row, "opcode"> {
+  const { absent = "ENOSYS", node = true, reply = true, ...rest } = definition;
+  return { ...rest, absent: NUMBERS[absent], node, reply } as unknown as Omit<Row, "opcode">;
+}
+
+const STOPS = "the kernel stops asking and";
+const REFUSED = "the call fails with EPERM";
+
+const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
+  1: op({
+    name: "LOOKUP",
+    names: 1,
+    out: wire.EntryOut,
+    needs: "node.lookup",
+    run: q.lookup,
+  }),
+  2: op({ name: "FORGET", in: wire.ForgetIn, reply: false, node: false, run: q.forget }),
+  3: op({
+    name: "GETATTR",
+    in: wire.GetattrIn,
+    out: wire.AttrOut,
+    needs: "node.getattr",
+    otherwise: "stat(2) fails with ENOSYS",
+    run: q.getattr,
+  }),
+  4: op({
+    name: "SETATTR",
+    in: wire.SetattrIn,
+    out: wire.AttrOut,
+    needs: "node.setattr",
+    absent: "EPERM",
+    otherwise: "chmod(2), chown(2), truncate(2), utimensat(2) fail with EPERM",
+    run: q.setattr,
+  }),
+  5: op({
+    name: "READLINK",
+    needs: "node.readlink",
+    absent: "EINVAL",
+    otherwise: "readlink(2) fails with EINVAL",
+    run: (c) => r.after(c, c.connection.node.readlink?.(c.node, c) as never, r.target),
+  }),
+  6: op({
+    name: "SYMLINK",
+    names: 2,
+    text: "target",
+    out: wire.EntryOut,
+    needs: "node.symlink",
+    absent: "EPERM",
+    otherwise: REFUSED,
+    run: (c) =>
+      r.after(c, c.connection.node.symlink?.(c.node, c.name, c.secondName, c) as never, r.entry),
+  }),
+  8: op({
+    name: "MKNOD",
+    in: wire.MknodIn,
+    names: 1,
+    out: wire.EntryOut,
+    needs: "node.mknod",
+    absent: "EPERM",
+    otherwise: "mknod(2) fails with EPERM; of a regular file it is a `create`",
+    run: q.mknod,
+  }),
+  9: op({
+    name: "MKDIR",
+    in: wire.MkdirIn,
+    names: 1,
+    out: wire.EntryOut,
+    needs: "node.mkdir",
+    absent: "EPERM",
+    otherwise: REFUSED,
+    run: q.mkdir,
+  }),
+  10: op({
+    name: "UNLINK",
+    names: 1,
+    needs: "node.remove",
+    absent: "EPERM",
+    otherwise: REFUSED,
+    run: (c) => r.after(c, c.connection.node.remove?.(c.node, c.name, c), r.empty),
+  }),
+  11: op({
+    name: "RMDIR",
+    names: 1,
+    needs: "node.rmdir",
+    absent: "EPERM",
+    otherwise: REFUSED,
+    run: (c) => r.after(c, c.connection.node.rmdir?.(c.node, c.name, c), r.empty),
+  }),
+  12: op({
+    name: "RENAME",
+    in: wire.RenameIn,
+    names: 2,
+    needs: "node.rename",
+    absent: "EPERM",
+    otherwise: REFUSED,
+    run: (c, { newdir }) => q.rename(c, newdir, 0),
+  }),
+  13: op({
+    name: "LINK",
+    in: wire.LinkIn,
+    names: 1,
+    out: wire.EntryOut,
+    needs: "node.link",
+    absent: "EPERM",
+    otherwise: REFUSED,
+    run: q.link,
+  }),
+  14: op({
+    name: "OPEN",
+    in: wire.OpenIn,
+    out: wire.OpenOut,
+    otherwise: "every open is granted",
+    run: q.open,
+  }),
+  15: op({
+    name: "READ",
+    in: wire.ReadIn,
+    needs: "node.read",
+    absent: "EOPNOTSUPP",
+    otherwise: "read(2) fails with EOPNOTSUPP",
+    run: q.read,
+  }),
+  16: op({
+    name: "WRITE",
+    in: wire.WriteIn,
+    data: true,
+    out: wire.WriteOut,
+    needs: "node.write",
+    absent: "EOPNOTSUPP",
+    otherwise: "write(2) fails with EOPNOTSUPP",
+    run: q.write,
+  }),
+  17: op({
+    name: "STATFS",
+    out: wire.StatfsOut,
+    otherwise: "df(1) shows zeros",
+    node: false,
+    run: q.statfs,
+  }),
+  18: op({ name: "RELEASE", in: wire.ReleaseIn, run: q.release }),
+  20: op({
+    name: "FSYNC",
+    in: wire.FsyncIn,
+    needs: "node.fsync",
+    otherwise: `${STOPS} fsync(2) succeeds`,
+    run: q.fsync,
+  }),
+  21: op({
+    name: "SETXATTR",
+    in: wire.SetxattrIn,
+    names: 1,
+    text: "attribute",
+    data: true,
+    needs: "node.setextattr",
+    otherwise: `${STOPS} setxattr(2) fails with EOPNOTSUPP`,
+    run: q.setxattr,
+  }),
+  22: op({
+    name: "GETXATTR",
+    in: wire.GetxattrIn,
+    names: 1,
+    text: "attribute",
+    needs: "node.getextattr",
+    otherwise: `${STOPS} getxattr(2) fails with EOPNOTSUPP`,
+    run: q.getxattr,
+  }),
+  23: op({
+    name: "LISTXATTR",
+    in: wire.GetxattrIn,
+    needs: "node.listextattr",
+    otherwise: `${STOPS} listxattr(2) fails with EOPNOTSUPP`,
+    run: q.listxattr,
+  }),
+  24: op({
+    name: "REMOVEXATTR",
+    names: 1,
+    text: "attribute",
+    needs: "node.deleteextattr",
+    otherwise: `${STOPS} removexattr(2) fails with EOPNOTSUPP`,
+    run: q.removexattr,
+  }),
+  25: op({
+    name: "FLUSH",
+    in: wire.FlushIn,
+    otherwise: `${STOPS} close(2) succeeds`,
+    run: q.flush,
+  }),
+  26: op({ name: "INIT", in: wire.InitIn, out: wire.InitOut, node: false, run: q.init }),
+  27: op({
+    name: "OPENDIR",
+    in: wire.OpenIn,
+    out: wire.OpenOut,
+    otherwise: "every open is granted",
+    run: q.opendir,
+  }),
+  28: op({
+    name: "READDIR",
+    in: wire.ReadIn,
+    out: wire.Dirent,
+    otherwise: "the directory shows empty",
+    run: (c, a) => q.readdir(c, a, false),
+  }),
+  29: op({ name: "RELEASEDIR", in: wire.ReleaseIn, run: q.release }),
+  30: op({
+    name: "FSYNCDIR",
+    in: wire.FsyncIn,
+    needs: "node.fsync",
+    otherwise: `${STOPS} fsync(2) succeeds`,
+    run: q.fsync,
+  }),
+  31: op({
+    name: "GETLK",
+    in: wire.LkIn,
+    out: wire.LkOut,
+    needs: "node.advlock",
+    otherwise: "the kernel keeps locks itself",
+    run: q.getlk,
+  }),
+  32: op({
+    name: "SETLK",
+    in: wire.LkIn,
+    needs: "node.advlock",
+    otherwise: "the kernel keeps locks itself",
+    run: (c, a) => q.setlk(c, a, "set"),
+  }),
+  33: op({
+    name: "SETLKW",
+    in: wire.LkIn,
+    needs: "node.advlock",
+    otherwise: "the kernel keeps locks itself",
+    run: (c, a) => q.setlk(c, a, "wait"),
+  }),
+  34: op({
+    name: "ACCESS",
+    in: wire.AccessIn,
+    needs: "node.access",
+    otherwise: "the kernel checks permissions itself",
+    run: (c, { mask }) => r.after(c, c.connection.node.access?.(c.node, mask & 7, c), r.empty),
+  }),
+  35: op({
+    name: "CREATE",
+    in: wire.CreateIn,
+    names: 1,
+    out: wire.EntryOut,
+    otherwise: "a `mknod` of a regular file, else EPERM",
+    run: q.create,
+  }),
+  36: op({
+    name: "INTERRUPT",
+    in: wire.InterruptIn,
+    reply: false,
+    node: false,
+    run: q.interrupt,
+  }),
+  37: op({
+    name: "BMAP",
+    in: wire.BmapIn,
+    out: wire.BmapOut,
+    needs: "node.bmap",
+    otherwise: `${STOPS} ioctl(FIBMAP) fails with EINVAL`,
+    run: (c, a) =>
+      r.after(c, c.connection.node.bmap?.(c.node, a.block, a.blocksize, c) as never, r.block),
+  }),
+  38: op({ name: "DESTROY", node: false, run: r.empty }),
+  39: op({
+    name: "IOCTL",
+    in: wire.IoctlIn,
+    data: true,
+    out: wire.IoctlOut,
+    needs: "node.ioctl",
+    absent: "ENOTTY",
+    otherwise: "ioctl(2) fails with ENOTTY",
+    run: q.ioctl,
+  }),
+  40: op({
+    name: "POLL",
+    in: wire.PollIn,
+    out: wire.PollOut,
+    needs: "node.poll",
+    otherwise: `${STOPS} files are always readable and writable`,
+    run: q.poll,
+  }),
+  41: op({
+    name: "NOTIFY_REPLY",
+    in: wire.NotifyRetrieveIn,
+    data: true,
+    reply: false,
+    node: false,
+    run: q.notifyReply,
+  }),
+  42: op({
+    name: "BATCH_FORGET",
+    in: wire.BatchForgetIn,
+    data: true,
+    reply: false,
+    node: false,
+    run: q.batchForget,
+  }),
+  43: op({
+    name: "FALLOCATE",
+    in: wire.FallocateIn,
+    otherwise: "fallocate(2) fails with EOPNOTSUPP",
+    run: q.fallocate,
+  }),
+  44: op({
+    name: "READDIRPLUS",
+    in: wire.ReadIn,
+    out: wire.Direntplus,
+    otherwise: "the directory shows empty",
+    run: (c, a) => q.readdir(c, a, true),
+  }),
+  45: op({
+    name: "RENAME2",
+    in: wire.Rename2In,
+    names: 2,
+    needs: "node.rename",
+    absent: "EPERM",
+    otherwise: REFUSED,
+    run: (c, { newdir, flags }) => q.rename(c, newdir, flags),
+  }),
+  46: op({
+    name: "LSEEK",
+    in: wire.LseekIn,
+    out: wire.LseekOut,
+    needs: "node.seek",
+    otherwise: `${STOPS} the whole file is data`,
+    run: q.lseek,
+  }),
+  47: op({
+    name: "COPY_FILE_RANGE",
+    in: wire.CopyFileRangeIn,
+    out: wire.WriteOut,
+    needs: "node.copyRange",
+    otherwise: `${STOPS} copies by reading and writing`,
+    run: (c, a) => q.copyRange(c, a, r.written, 0x7ffff000),
+  }),
+  48: op({
+    name: "SETUPMAPPING",
+    in: wire.SetupmappingIn,
+    otherwise: "never asked: DAX is virtiofs' own",
+    run: q.unsupported,
+  }),
+  49: op({
+    name: "REMOVEMAPPING",
+    in: wire.RemovemappingIn,
+    data: true,
+    otherwise: "never asked: DAX is virtiofs' own",
+    run: q.unsupported,
+  }),
+  50: op({
+    name: "SYNCFS",
+    in: wire.SyncfsIn,
+    needs: "fs.sync",
+    otherwise: `${STOPS} syncfs(2) succeeds`,
+    node: false,
+    run: (c) => r.after(c, c.connection.fs.sync?.(c), r.empty),
+  }),
+  51: op({
+    name: "TMPFILE",
+    in: wire.CreateIn,
+    names: 1,
+    out: wire.EntryOut,
+    needs: "node.tmpfile",
+    otherwise: `${STOPS} open(2) with O_TMPFILE fails with EOPNOTSUPP`,
+    run: q.tmpfile,
+  }),
+  52: op({
+    name: "STATX",
+    in: wire.StatxIn,
+    out: wire.StatxOut,
+    needs: "node.getattr",
+    run: (c, a) => {
+      q.useFile(c, a.fh);
+      return r.after(c, r.attributesOf(c, c.node), r.statx);
+    },
+  }),
+  53: op({
+    name: "COPY_FILE_RANGE_64",
+    in: wire.CopyFileRangeIn,
+    out: wire.CopyFileRangeOut,
+    needs: "node.copyRange",
+    otherwise: `${STOPS} copies by reading and writing`,
+    run: (c, a) => q.copyRange(c, a, q.copied, Number.MAX_SAFE_INTEGER),
+  }),
+  4096: op({
+    name: "CUSE_INIT",
+    in: wire.CuseInitIn,
+    otherwise: "never asked: character devices have a device of their own, /dev/cuse",
+    node: false,
+    run: q.unsupported,
+  }),
+};
+
+/** The rows by opcode; holes are numbers that mean nothing. CUSE_INIT is far off: see `rowOf`. */
+export const OPS: readonly (Row | undefined)[] = Object.entries(TABLE).reduce<(Row | undefined)[]>(
+  (rows, [opcode, row]) => {
+    rows[Number(opcode)] = { opcode: Number(opcode), ...row };
+    return rows;
+  },
+  [],
+);

@@ -1,0 +1,152 @@
+import { type Awaitable, isPromise } from "../awaitable.ts";
+import { Errno } from "../errno.ts";
+import { S_IFDIR } from "../mode.ts";
+import { encodeName, isName, nameLength } from "../name.ts";
+import type { Attributes, DirectoryEntry } from "../operations.ts";
+import { DOTS, type Place, type Scan } from "../scan.ts";
+import { direntType, Nonsense } from "./attr.ts";
+import { type FuseCall, PAYLOAD } from "./call.ts";
+import { after, attributesOf, fillEntry, type Outcome } from "./reply.ts";
+import * as wire from "./structs.ts";
+
+/** READDIR and READDIRPLUS: fill the reply with entries from `offset` on, as many as it has room for (`call.limit`). */
+export function list(call: FuseCall, scan: Scan, offset: number, plus: boolean): Outcome {
+  const page = new Page(call, scan, plus);
+  if (offset >= DOTS) return page.from(offset);
+  return after(call, attributesOf(call, call.node), (c, own) => {
+    const { vnode } = c;
+    const ino = own.ino ?? vnode.id;
+    const parent = own.parentIno ?? vnode.parent?.id ?? ino;
+    if (offset < 1 && !page.put(".", ino, S_IFDIR, 1)) return page.size;
+    if (!page.put("..", parent, S_IFDIR, DOTS)) return page.size;
+    return page.from(DOTS);
+  });
+}
+
+/** The reply being filled. */
+class Page {
+  readonly #call: FuseCall;
+  readonly #scan: Scan;
+  readonly #plus: boolean;
+  readonly #entryOut: number;
+  readonly #end: number;
+  #at = PAYLOAD;
+
+  constructor(call: FuseCall, scan: Scan, plus: boolean) {
+    this.#call = call;
+    this.#scan = scan;
+    this.#plus = plus;
+    this.#entryOut = wire.EntryOut.at(call.connection.agreement?.minor ?? 0).size;
+    this.#end = PAYLOAD + call.limit;
+  }
+
+  get size(): number {
+    return this.#at - PAYLOAD;
+  }
+
+  from(offset: number): Outcome {
+    // Cookies begin behind the dots: offset 2 is the beginning to a scan as well.
+    return after(this.#call, this.#scan.seek(offset === DOTS ? 0 : offset, this.#call), () =>
+      this.#fill(),
+    );
+  }
+
+  /** One entry without attributes; false if it does not fit. */
+  put(name: string, ino: number, mode: number | undefined, next: number): boolean {
+    const start = this.#plus ? this.#at + this.#entryOut : this.#at;
+    if (start + padded(nameLength(name)) > this.#end) return false;
+    const { reply } = this.#call.frame;
+    if (this.#plus) reply.fill(0, this.#at, start);
+    this.#dirent(start, name, ino, mode, next);
+    return true;
+  }
+
+  #dirent(start: number, name: string, ino: number, mode: number | undefined, next: number): void {
+    const { reply, replyView } = this.#call.frame;
+    const text = start + wire.Dirent.size;
+    const namelen = encodeName(name, reply, text);
+    wire.Dirent.write(replyView, start, { ino, off: next, namelen, type: direntType(mode) });
+    const end = start + padded(namelen);
+    reply.fill(0, text + namelen, end);
+    this.#at = end;
+  }
+
+  #fill(): Awaitable<number | Errno> {
+    for (;;) {
+      const place = this.#scan.next();
+      if (isPromise(place))
+        return (place as Promise<Place | undefined>).then((p) => this.#goOn(this.#add(p)));
+      const more = this.#add(place as Place | undefined);
+      if (isPromise(more)) return this.#goOn(more);
+      if (more !== true) return more === false ? this.size : (more as Errno);
+    }
+  }
+
+  #goOn(more: Awaitable<boolean | Errno>): Awaitable<number | Errno> {
+    if (isPromise(more)) return (more as Promise<boolean | Errno>).then((late) => this.#goOn(late));
+    return more === true ? this.#fill() : more === false ? this.size : (more as Errno);
+  }
+
+  /** Whether there is room for more after this one; an error ends the page where it is, unless it is empty. */
+  #add(place: Place | undefined): Awaitable<boolean | Errno> {
+    if (place === undefined) return false;
+    const { entry, next } = place;
+    check(entry, next);
+    const { node, name, mode } = entry;
+    const { vnodes } = this.#call.connection;
+    if (!this.#plus) {
+      const ino = entry.ino ?? (node && vnodes.of(node)?.id) ?? UNKNOWN_INO;
+      return this.put(name, ino, mode, next) && this.#took(place);
+    }
+    if (this.#at + this.#entryOut + padded(nameLength(name)) > this.#end) return false;
+    const found = node ?? this.#call.connection.node.lookup(this.#call.node, name, this.#call);
+    return isPromise(found)
+      ? (found as Promise<object | null | Errno>).then((late) => this.#withNode(place, late))
+      : this.#withNode(place, found as object | null | Errno);
+  }
+
+  #withNode(place: Place, node: object | null | Errno): Awaitable<boolean> {
+    if (node === null || node instanceof Errno) return this.#took(place);
+    const attributes = attributesOf(this.#call, node);
+    return isPromise(attributes)
+      ? (attributes as Promise<Attributes | Errno>).then((late) =>
+          this.#withAttributes(place, node, late),
+        )
+      : this.#withAttributes(place, node, attributes as Attributes | Errno);
+  }
+
+  /** A name whose node is gone by now is left out; the kernel would be told a lie. */
+  #withAttributes(place: Place, node: object, attributes: Attributes | Errno): boolean {
+    if (attributes instanceof Errno) return this.#took(place);
+    const { entry, next } = place;
+    fillEntry(this.#call, node, attributes, this.#at);
+    const ino = this.#call.scratch.entry.attr.ino;
+    this.#dirent(this.#at + this.#entryOut, entry.name, ino, attributes.mode, next);
+    return this.#took(place);
+  }
+
+  #took(place: Place): true {
+    this.#scan.take(place);
+    return true;
+  }
+}
+
+/** What stands for an inode number that nobody knows: readdir(3) must not see 0. */
+const UNKNOWN_INO = 0xffffffff;
+
+/** Bytes of a dirent with a name of `length` bytes, up to a multiple of 8 (FUSE_DIRENT_SIZE). */
+function padded(length: number): number {
+  return (wire.Dirent.size + length + 7) & ~7;
+}
+
+function check(entry: DirectoryEntry<object>, next: number): void {
+  if (!(typeof entry?.name === "string" && isName(entry.name)))
+    throw new Nonsense(`readdir told ${Bun.inspect(entry, { depth: 1 }).slice(0, 200)}`);
+  if (entry.name === "." || entry.name === "..")
+    throw new Nonsense(`readdir told "${entry.name}", which the framework adds`);
+  if (!(Number.isSafeInteger(next) && next > DOTS))
+    throw new Nonsense(`readdir told the cookie ${Bun.inspect(entry.cookie)}`);
+  const ino = entry.ino;
+  if (ino !== undefined && !(Number.isSafeInteger(ino) && ino > 0))
+    throw new Nonsense(`readdir told the inode number ${Bun.inspect(ino)}`);
+}

@@ -1,0 +1,158 @@
+import { type Awaitable, isPromise } from "./awaitable.ts";
+import { Errno } from "./errno.ts";
+import type { Call, DirectoryEntry } from "./operations.ts";
+
+/** A listing as a plugin gives it. */
+export type Listing = Iterable<DirectoryEntry<object>> | AsyncIterable<DirectoryEntry<object>>;
+
+/** Begins a listing after a cookie: `node.readdir`, for one directory. */
+export type Lister = (from: number, call: Call) => Awaitable<Listing | Errno>;
+
+/** An entry with the offset after it. */
+export interface Place {
+  readonly entry: DirectoryEntry<object>;
+  readonly next: number;
+}
+
+/**
+ * readdir(3) of one opened directory: turns what a plugin lists into entries with offsets, and goes on where the kernel left off.
+ *
+ * Entries with cookies are read lazily, and the cookie is the offset. Entries without are taken all at once when a scan begins
+ * at 0, and the offset is their number: what is created or removed meanwhile changes nothing, so that every
+ * entry that stays is told exactly once. Offsets 0 to 2 are the beginning, after "." and after "..": those
+ * of the plugin's entries are moved up by 2.
+ */
+export class Scan {
+  readonly #list: Lister;
+  /** Taken entries, where there are no cookies. */
+  #snapshot: DirectoryEntry<object>[] | undefined;
+  #lazy: Iterator<DirectoryEntry<object>> | AsyncIterator<DirectoryEntry<object>> | undefined;
+  /** The offset that `#lazy` stands at. */
+  #at = 0;
+  /** Read from `#lazy` but not taken by the caller: comes first next time. */
+  #held: DirectoryEntry<object> | undefined;
+
+  constructor(list: Lister) {
+    this.#list = list;
+  }
+
+  /**
+   * Stand at `offset` (which came from the kernel: 0, or the `next` of a place told before), so that `next` goes on there.
+   */
+  seek(offset: number, call: Call): Awaitable<undefined | Errno> {
+    const from = Math.max(0, offset - DOTS);
+    if (offset !== 0 && this.#snapshot) {
+      this.#at = from;
+      return undefined;
+    }
+    if (offset > DOTS && this.#lazy && this.#at === from) return undefined;
+    this.end();
+    const listing = this.#list(from, call);
+    return isPromise(listing)
+      ? listing.then((come) => this.#begin(come, from))
+      : this.#begin(listing, from);
+  }
+
+  /** The next entry; undefined at the end. */
+  next(): Awaitable<Place | undefined> {
+    if (this.#snapshot) {
+      const entry = this.#snapshot[this.#at];
+      return entry && { entry, next: this.#at + 1 + DOTS };
+    }
+    const held = this.#held;
+    if (held) return { entry: held, next: (held.cookie as number) + DOTS };
+    const step = this.#lazy?.next();
+    if (step === undefined) return undefined;
+    return isPromise(step) ? step.then((s) => this.#place(s)) : this.#place(step);
+  }
+
+  /** The place that `next` told was taken: go on behind it. Otherwise the next `next` tells it again. */
+  take(place: Place): void {
+    this.#at = place.next - DOTS;
+    this.#held = undefined;
+  }
+
+  /** The directory is closed or rewound: let the plugin's generator clean up. */
+  end(): void {
+    const lazy = this.#lazy;
+    this.#lazy = undefined;
+    this.#snapshot = undefined;
+    this.#held = undefined;
+    try {
+      const returned = lazy?.return?.();
+      if (isPromise(returned)) returned.then(undefined, () => {});
+    } catch {
+      // A generator that fails while it is given up has nothing left to tell anyone.
+    }
+  }
+
+  #begin(listing: Listing | Errno, from: number): Awaitable<undefined | Errno> {
+    if (listing instanceof Errno) return listing;
+    if (Array.isArray(listing) && listing[0]?.cookie === undefined) {
+      this.#snapshot = listing.slice();
+      this.#at = from;
+      return undefined;
+    }
+    const iterator = iteratorOf(listing);
+    this.#lazy = iterator;
+    this.#at = from;
+    const step = iterator.next();
+    return isPromise(step)
+      ? step.then((first) => this.#look(iterator, first, from))
+      : this.#look(iterator, step, from);
+  }
+
+  /** The first entry tells whether there are cookies; without them all others are taken now. */
+  #look(
+    iterator: Iterator<DirectoryEntry<object>> | AsyncIterator<DirectoryEntry<object>>,
+    first: IteratorResult<DirectoryEntry<object>>,
+    from: number,
+  ): Awaitable<undefined> {
+    if (!first.done && first.value?.cookie !== undefined) {
+      this.#held = first.value;
+      return undefined;
+    }
+    this.#lazy = undefined;
+    const taken: DirectoryEntry<object>[] = [];
+    const done = () => {
+      this.#snapshot = taken;
+      this.#at = from;
+      return undefined;
+    };
+    let step: Awaitable<IteratorResult<DirectoryEntry<object>>> = first;
+    for (;;) {
+      if (isPromise(step))
+        return rest(iterator as AsyncIterator<DirectoryEntry<object>>, step, taken).then(done);
+      const result = step as IteratorResult<DirectoryEntry<object>>;
+      if (result.done) return done();
+      taken.push(result.value);
+      step = iterator.next() as Awaitable<IteratorResult<DirectoryEntry<object>>>;
+    }
+  }
+
+  #place(step: IteratorResult<DirectoryEntry<object>>): Place | undefined {
+    if (step.done) return undefined;
+    this.#held = step.value;
+    return { entry: step.value, next: (step.value.cookie as number) + DOTS };
+  }
+}
+
+/** "." and "..", which the framework tells itself. */
+export const DOTS = 2;
+
+function iteratorOf(
+  listing: Listing,
+): Iterator<DirectoryEntry<object>> | AsyncIterator<DirectoryEntry<object>> {
+  return Symbol.asyncIterator in listing
+    ? listing[Symbol.asyncIterator]()
+    : listing[Symbol.iterator]();
+}
+
+async function rest(
+  iterator: AsyncIterator<DirectoryEntry<object>>,
+  step: Promise<IteratorResult<DirectoryEntry<object>>>,
+  taken: DirectoryEntry<object>[],
+): Promise<void> {
+  for (let result = await step; !result.done; result = await iterator.next())
+    taken.push(result.value);
+}

@@ -1,0 +1,81 @@
+/**
+ * How often each operation was asked for, how often it failed, and how long it took: kept in buckets of a quarter power of two,
+ * so that a percentile is within 19 % of the truth and counting costs no allocation.
+ */
+export class Statistics {
+  readonly #names: readonly (string | undefined)[];
+  readonly #counts: Float64Array;
+  readonly #errors: Float64Array;
+  readonly #buckets: Float64Array;
+  /** Requests answered or taken since the mount began. */
+  served = 0;
+
+  /** `names` by operation number; holes are numbers that are not in use. */
+  constructor(names: readonly (string | undefined)[]) {
+    this.#names = names;
+    this.#counts = new Float64Array(names.length);
+    this.#errors = new Float64Array(names.length);
+    this.#buckets = new Float64Array(names.length * BUCKETS);
+  }
+
+  /** Count one request of operation `number`, which took `nanoseconds`. */
+  count(number: number, nanoseconds: number, failed: boolean): void {
+    this.served++;
+    (this.#counts[number] as number)++;
+    if (failed) (this.#errors[number] as number)++;
+    (this.#buckets[number * BUCKETS + bucketOf(nanoseconds)] as number)++;
+  }
+
+  /** One row per operation that was asked for, in the order of their numbers. Times in nanoseconds. */
+  rows(): { name: string; count: number; errors: number; p50: number; p99: number }[] {
+    return this.#names.flatMap((name, number) => {
+      const count = this.#counts[number] ?? 0;
+      if (name === undefined || count === 0) return [];
+      const errors = this.#errors[number] ?? 0;
+      return [
+        {
+          name,
+          count,
+          errors,
+          p50: this.#percentile(number, 0.5),
+          p99: this.#percentile(number, 0.99),
+        },
+      ];
+    });
+  }
+
+  /** The report of SIGUSR1: a heading and a line per operation. */
+  lines(): string[] {
+    return [
+      `${"operation".padEnd(18)}${["count", "errors", "p50", "p99"].map((h) => h.padStart(12)).join("")}`,
+      ...this.rows().map(
+        ({ name, count, errors, p50, p99 }) =>
+          `${name.padEnd(18)}${[count, errors, duration(p50), duration(p99)].map((v) => String(v).padStart(12)).join("")}`,
+      ),
+    ];
+  }
+
+  #percentile(number: number, share: number): number {
+    let left = (this.#counts[number] as number) * share;
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      left -= this.#buckets[number * BUCKETS + bucket] as number;
+      if (left <= 0) return Math.round(2 ** ((bucket + 1) / STEPS));
+    }
+    return 0;
+  }
+}
+
+const STEPS = 4;
+const BUCKETS = 40 * STEPS;
+
+function bucketOf(nanoseconds: number): number {
+  if (nanoseconds < 2) return 0;
+  return Math.min(BUCKETS - 1, Math.floor(Math.log2(nanoseconds) * STEPS));
+}
+
+function duration(nanoseconds: number): string {
+  if (nanoseconds < 1e3) return `${nanoseconds} ns`;
+  if (nanoseconds < 1e6) return `${(nanoseconds / 1e3).toFixed(1)} us`;
+  if (nanoseconds < 1e9) return `${(nanoseconds / 1e6).toFixed(1)} ms`;
+  return `${(nanoseconds / 1e9).toFixed(1)} s`;
+}
