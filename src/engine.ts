@@ -1,0 +1,199 @@
+import { monotonic } from "../ffi/clock.ts";
+import {
+  EAGAIN,
+  EINTR,
+  EINVAL,
+  ENODEV,
+  ENOENT,
+  pageAligned,
+  receive,
+  send,
+  setNonBlocking,
+  waitReadable,
+} from "../ffi/device.ts";
+import { Waiter } from "../ffi/waiter.ts";
+import { type Frame, frameOf, type Serving } from "./frame.ts";
+import { Pace } from "./pace.ts";
+
+/** What moves the bytes between the kernel and whoever serves: the session does not see how. */
+export interface Engine {
+  /** Serve until the descriptor's other end is gone. Resolves with the errno that said so, ENODEV for an unmount. */
+  run(): Promise<number>;
+  /** Stop serving: `run` resolves once what is at work is answered. */
+  stop(): void;
+}
+
+/**
+ * The engine of a device that is read and written a message at a time, like /dev/fuse.
+ *
+ * While requests come it drains the device; then it stays close, by sleeping in the kernel for moments or by looking; then a thread
+ * waits and the process sleeps. Between, turns of the event loop let timers, promises and signals run.
+ */
+export class DeviceEngine implements Engine {
+  readonly #fd: number;
+  readonly #serving: Serving;
+  readonly #room: number;
+  readonly #report: (message: string) => void;
+  readonly #idle: Frame[] = [];
+  readonly #waiter = new Waiter();
+  readonly #pace = new Pace();
+  readonly #ended = Promise.withResolvers<number>();
+  /** Requests whose answer is still to come. */
+  #outstanding = 0;
+  #lastRequest = 0;
+  #stopped = false;
+  #hold: ReturnType<typeof setInterval> | undefined;
+
+  /** `room`: bytes of the longest message. */
+  constructor(fd: number, serving: Serving, room: number, report: (message: string) => void) {
+    this.#fd = fd;
+    this.#serving = serving;
+    this.#room = room;
+    this.#report = report;
+    this.#idle.push(frameOf(pageAligned(room), pageAligned(room)));
+  }
+
+  run(): Promise<number> {
+    setNonBlocking(this.#fd);
+    // A waiting thread does not keep the process alive; a mount must.
+    this.#hold = setInterval(() => {}, 2 ** 30);
+    this.#lastRequest = monotonic();
+    setImmediate(this.#turn);
+    return this.#ended.promise;
+  }
+
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#end(ENODEV);
+  }
+
+  /** One turn of the event loop: serve what is there, for at most a moment, then decide how to wait. */
+  readonly #turn = (): void => {
+    if (this.#stopped) return;
+    const begun = monotonic();
+    for (;;) {
+      const frame = this.#idle.pop() ?? this.#frame();
+      const result = receive(this.#fd, frame.request);
+      if (result > 0) {
+        this.#serve(frame, result);
+        if (this.#stopped) return;
+        if (this.#outstanding > 0 || (++this.#burst & 63) === 0) {
+          const now = monotonic();
+          if (now - begun > LONGEST_TURN) {
+            this.#lastRequest = now;
+            setImmediate(this.#turn);
+            return;
+          }
+        }
+        continue;
+      }
+      this.#idle.push(frame);
+      // ENOENT: the request was interrupted before it was read.
+      if (result === -EINTR || result === -ENOENT) continue;
+      if (result === -EAGAIN) {
+        if (this.#wait(begun)) continue;
+        return;
+      }
+      this.#stopped = true;
+      this.#end(result === 0 ? ENODEV : -result);
+      return;
+    }
+  };
+  #burst = 0;
+
+  /** Nothing is there. True: something is now; otherwise the next turn is arranged for. */
+  #wait(begun: number): boolean {
+    const now = monotonic();
+    if (this.#burst !== this.#seen) {
+      this.#seen = this.#burst;
+      this.#lastRequest = now;
+    }
+    const quiet = now - this.#lastRequest;
+    if (quiet > PATIENCE) {
+      this.#sleep();
+      return false;
+    }
+    // What is outstanding needs the event loop: no sleeping in here, only a look and a turn.
+    if (this.#outstanding > 0 || now - begun > LONGEST_TURN) {
+      setImmediate(this.#turn);
+      return false;
+    }
+    if (this.#pace.looking ? this.#look(now) : waitReadable(this.#fd, NAP)) return true;
+    setImmediate(this.#turn);
+    return false;
+  }
+  #seen = 0;
+
+  #look(begun: number): boolean {
+    do {
+      if (waitReadable(this.#fd, 0)) return true;
+    } while (monotonic() - begun < LONGEST_LOOK);
+    return false;
+  }
+
+  #sleep(): void {
+    this.#pace.rested(monotonic());
+    this.#waiter.wait([this.#fd], () => {
+      this.#lastRequest = monotonic();
+      this.#turn();
+    });
+  }
+
+  #serve(frame: Frame, length: number): void {
+    frame.length = length;
+    this.#burst++;
+    const reply = this.#serving.serve(frame);
+    if (typeof reply === "number") {
+      this.#answer(frame, reply);
+      this.#pace.served(monotonic());
+      return;
+    }
+    this.#outstanding++;
+    reply.then((late) => {
+      this.#outstanding--;
+      this.#answer(frame, late);
+    });
+  }
+
+  #answer(frame: Frame, length: number): void {
+    if (length > 0) {
+      const sent = send(this.#fd, frame.reply, length);
+      // ENOENT: the asker has given up. ENODEV: unmounted. Neither leaves anyone waiting.
+      if (sent < 0 && sent !== -ENOENT && sent !== -ENODEV) this.#refused(frame, -sent);
+    }
+    if (frame.lost) return;
+    if (this.#idle.length < MOST_IDLE) this.#idle.push(frame);
+  }
+
+  /** The kernel did not like a reply: its asker must not wait for ever. */
+  #refused(frame: Frame, errno: number): void {
+    this.#report(`the kernel refused a reply (errno ${errno}); answered EIO instead`);
+    frame.replyView.setUint32(0, 16, true);
+    frame.replyView.setInt32(4, -EIO, true);
+    if (errno === EINVAL || errno > 0) send(this.#fd, frame.reply, 16);
+  }
+
+  #frame(): Frame {
+    return frameOf(new Uint8Array(this.#room), new Uint8Array(this.#room));
+  }
+
+  #end(errno: number): void {
+    this.#waiter.close();
+    clearInterval(this.#hold);
+    this.#ended.resolve(errno);
+  }
+}
+
+const EIO = 5;
+
+/** Nanoseconds. Timers, signals and promises wait this long at most under full load. */
+const LONGEST_TURN = 1_000_000;
+/** How long a quiet mount is stayed close to before the process sleeps. */
+const PATIENCE = 2_000_000;
+/** Looking, between two turns of the event loop. */
+const LONGEST_LOOK = 50_000;
+/** Microseconds of sleep in the kernel between two turns of the event loop. */
+const NAP = 500;
+/** Frames kept for the next requests; more come and go. */
+const MOST_IDLE = 16;
