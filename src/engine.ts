@@ -133,7 +133,7 @@ export class DeviceEngine implements Engine {
   }
 
   #sleep(): void {
-    this.#pace.rested(monotonic());
+    this.#pace.rested();
     this.#waiter.wait([this.#fd], () => {
       this.#lastRequest = monotonic();
       this.#turn();
@@ -146,7 +146,7 @@ export class DeviceEngine implements Engine {
     const reply = this.#serving.serve(frame);
     if (typeof reply === "number") {
       this.#answer(frame, reply);
-      this.#pace.served(monotonic());
+      this.#pace.served();
       return;
     }
     this.#outstanding++;

@@ -1,3 +1,5 @@
+import { monotonic } from "../ffi/clock.ts";
+
 /**
  * How to wait for the next request while requests come: sleep in the kernel until it is there, or look again and again. Which is
  * quicker depends on where the scheduler puts client and server (a sleeper is woken on the client's CPU, or across the machine), and
@@ -16,9 +18,10 @@ export class Pace {
     return this.#looking;
   }
 
-  /** A wait was worth it: a request came. `now` in nanoseconds. */
-  served(now: number): void {
+  /** One more request was served. */
+  served(): void {
     if (--this.#left > 0) return;
+    const now = monotonic();
     const rate = PHASE / (now - this.#since);
     this.#rate[this.#looking ? 1 : 0] = rate;
     this.#since = now;
@@ -36,12 +39,12 @@ export class Pace {
   }
 
   /** Nothing came for long: what was measured is stale. */
-  rested(now: number): void {
+  rested(): void {
     this.#looking = false;
     this.#trial = true;
     this.#rounds = 0;
     this.#left = PHASE;
-    this.#since = now;
+    this.#since = monotonic();
   }
 }
 

@@ -2,7 +2,6 @@ import { closeDescriptor } from "../ffi/device.ts";
 import { BlockingSender } from "../ffi/sender.ts";
 import { DeviceEngine, type Engine } from "./engine.ts";
 import { Errno } from "./errno.ts";
-import type { Frame, Serving } from "./frame.ts";
 import { Connection, type Wishes } from "./fuse/connection.ts";
 import { MESSAGE_ROOM } from "./fuse/init.ts";
 import { FuseServer } from "./fuse/server.ts";
@@ -94,13 +93,11 @@ export class Session {
     if (!connection) throw new Error("serve() before open()");
     const { log } = this.#options;
     const server = new FuseServer(connection);
-    const engine: Engine = new DeviceEngine(
-      descriptor,
-      new FirstAnswer(server, () => connection.agreement !== undefined, this.#ready.resolve),
-      MESSAGE_ROOM,
-      (message) => log.warn(message),
+    const engine: Engine = new DeviceEngine(descriptor, server, MESSAGE_ROOM, (message) =>
+      log.warn(message),
     );
     const sender = new BlockingSender(descriptor);
+    connection.agreed = () => setImmediate(this.#ready.resolve);
     connection.notify = (message) => sender.send(message);
     this.#usermount.connect(connection, detach);
     engine.run().then((errno) => this.#close(connection, server, sender, descriptor, errno));
@@ -128,28 +125,6 @@ export class Session {
         ? { reason: "unmounted" }
         : { reason: "failed", message: `reading the FUSE device failed with errno ${errno}` },
     );
-  }
-}
-
-/** Passes requests on and says when the first of them, INIT, is agreed on. */
-class FirstAnswer implements Serving {
-  readonly #serving: Serving;
-  readonly #agreed: () => boolean;
-  #ready: (() => void) | undefined;
-
-  constructor(serving: Serving, agreed: () => boolean, ready: () => void) {
-    this.#serving = serving;
-    this.#agreed = agreed;
-    this.#ready = ready;
-  }
-
-  serve(frame: Frame): number | Promise<number> {
-    const reply = this.#serving.serve(frame);
-    if (this.#ready && this.#agreed()) {
-      setImmediate(this.#ready);
-      this.#ready = undefined;
-    }
-    return reply;
   }
 }
 

@@ -1,11 +1,13 @@
 /**
- * How often each operation was asked for, how often it failed, and how long it took: kept in buckets of a quarter power of two,
- * so that a percentile is within 19 % of the truth and counting costs no allocation.
+ * How often each operation was asked for, how often it failed, and how long it took. Durations are kept in buckets of a quarter
+ * power of two, so that a percentile is within 19 % of the truth and counting costs no allocation; of frequent
+ * operations only some are timed, since reading the clock costs as much as serving.
  */
 export class Statistics {
   readonly #names: readonly (string | undefined)[];
   readonly #counts: Float64Array;
   readonly #errors: Float64Array;
+  readonly #timed: Float64Array;
   readonly #buckets: Float64Array;
   /** Requests answered or taken since the mount began. */
   served = 0;
@@ -15,14 +17,23 @@ export class Statistics {
     this.#names = names;
     this.#counts = new Float64Array(names.length);
     this.#errors = new Float64Array(names.length);
+    this.#timed = new Float64Array(names.length);
     this.#buckets = new Float64Array(names.length * BUCKETS);
   }
 
-  /** Count one request of operation `number`, which took `nanoseconds`. */
+  /** Whether the request that is about to be served is to be timed. */
+  wantsTime(number: number): boolean {
+    const count = this.#counts[number] as number;
+    return count < ALWAYS_TIMED || (count & TIMED_MASK) === 0;
+  }
+
+  /** Count one request of operation `number`, which took `nanoseconds`; below 0 if nobody looked. */
   count(number: number, nanoseconds: number, failed: boolean): void {
     this.served++;
     (this.#counts[number] as number)++;
     if (failed) (this.#errors[number] as number)++;
+    if (nanoseconds < 0) return;
+    (this.#timed[number] as number)++;
     (this.#buckets[number * BUCKETS + bucketOf(nanoseconds)] as number)++;
   }
 
@@ -56,7 +67,7 @@ export class Statistics {
   }
 
   #percentile(number: number, share: number): number {
-    let left = (this.#counts[number] as number) * share;
+    let left = (this.#timed[number] as number) * share;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       left -= this.#buckets[number * BUCKETS + bucket] as number;
       if (left <= 0) return Math.round(2 ** ((bucket + 1) / STEPS));
@@ -64,6 +75,10 @@ export class Statistics {
     return 0;
   }
 }
+
+/** So many of each operation are all timed, then one in eight. */
+const ALWAYS_TIMED = 64;
+const TIMED_MASK = 7;
 
 const STEPS = 4;
 const BUCKETS = 40 * STEPS;

@@ -68,10 +68,16 @@ export interface Struct<F extends Fields> extends Type<Values<F>> {
 export function struct<const F extends Fields>(fields: F): Struct<F> {
   const minors = minorsOf(fields);
   const made = new Map<number, Struct<F>>();
+  // A connection asks for one minor again and again.
+  let asked = Number.NaN;
+  let answer: Struct<F>;
   const at = (minor: number): Struct<F> => {
+    if (minor === asked) return answer;
     const era = minors.findLast((m) => m <= minor) ?? -1;
     const known = made.get(era) ?? assemble(fields, layOut(fields, era), at);
     made.set(era, known);
+    asked = minor;
+    answer = known;
     return known;
   };
   return at(Number.POSITIVE_INFINITY);

@@ -3,9 +3,9 @@ import type { Vnode } from "../nodes.ts";
 import type { Attributes, Changes, Time } from "../operations.ts";
 import type { Of } from "../struct.ts";
 import type { FuseCall } from "./call.ts";
-import { type Validity, validity } from "./connection.ts";
 import { FattrFlags } from "./flags.ts";
 import type * as wire from "./structs.ts";
+import { type Validity, validity } from "./validity.ts";
 
 type Attr = Of<typeof wire.Attr>;
 

@@ -7,6 +7,7 @@ import { Statistics } from "../statistics.ts";
 import type { FuseCall } from "./call.ts";
 import { poll } from "./notify.ts";
 import { OPS, type Row } from "./ops.ts";
+import { type Validity, validity } from "./validity.ts";
 
 /** What a mount wants of the protocol, apart from its file system. */
 export interface Wishes {
@@ -39,12 +40,6 @@ export interface Agreement {
   readonly maxWrite: number;
 }
 
-/** Seconds and nanoseconds, as the kernel takes its time-outs. */
-export interface Validity {
-  readonly sec: number;
-  readonly nsec: number;
-}
-
 /** All that the rows of one FUSE mount share. */
 export class Connection {
   readonly fileSystem: AnyFileSystem;
@@ -67,6 +62,8 @@ export class Connection {
   /** Opens that need not be told from each other are refused with ENOSYS: the kernel stops asking. */
   readonly needsOpen: boolean;
   agreement: Agreement | undefined;
+  /** Called when INIT is agreed on, before its answer is out. */
+  agreed: (() => void) | undefined;
   /** Sends a notification to the kernel: set while the mount is served. */
   notify: ((message: Uint8Array) => Promise<number>) | undefined;
   /** Takes what the kernel answers to NOTIFY_RETRIEVE, by the number of the question. */
@@ -121,11 +118,4 @@ export class Connection {
     const [group, name] = row.needs.split(".") as ["fs" | "node", string];
     return (this[group] as Record<string, unknown>)[name] !== undefined;
   }
-}
-
-/** Whole and fractional seconds; Infinity and what is beyond the kernel's counters are their end. */
-export function validity(seconds: number): Validity {
-  const capped = Math.min(Math.max(0, seconds), 0xffffffff);
-  const sec = Math.floor(capped);
-  return { sec, nsec: Math.floor((capped - sec) * 1e9) };
 }

@@ -52,7 +52,10 @@ type Outcome = r.Outcome;
 export function init(call: FuseCall, argument: Of<typeof wire.InitIn>): Outcome {
   const { connection } = call;
   const { agreement, out } = negotiate(argument, connection);
-  if (agreement) connection.agreement = agreement;
+  if (agreement) {
+    connection.agreement = agreement;
+    connection.agreed?.();
+  }
   const layout = wire.InitOut.at(argument.major === 7 ? argument.minor : 45);
   layout.write(call.frame.replyView, PAYLOAD, out);
   return layout.size;

@@ -12,7 +12,7 @@ import { OPS, type Row } from "./ops.ts";
 import { NO_REPLY } from "./reply.ts";
 import { closeFile } from "./request.ts";
 import { InHeader, OutHeader } from "./structs.ts";
-import { replyLine, requestLine } from "./trace.ts";
+import { refusalLine, replyLine, requestLine } from "./trace.ts";
 
 /** The server's role: a request's bytes in, the reply's bytes out. */
 export class FuseServer implements Serving {
@@ -32,13 +32,12 @@ export class FuseServer implements Serving {
       this.#connection.report(`a message of ${frame.length} bytes was dropped: ${hex(frame)}`);
       return 0;
     }
-    const started = monotonic();
     const opcode = view.getUint32(4, true);
     const row = OPS[opcode];
     const refusal = row ? this.#refusal(row, frame) : ENOSYS;
     if (refusal !== undefined) return this.#refuse(frame, row, refusal);
     const call = this.#idle.pop() ?? new FuseCall(this.#connection);
-    const opened = this.#open(call, row as Row, frame, started);
+    const opened = this.#open(call, row as Row, frame);
     if (opened !== 0) {
       this.#idle.push(call);
       return this.#refuse(frame, row, opened);
@@ -89,11 +88,11 @@ export class FuseServer implements Serving {
   }
 
   /** Decode into the call: 0, or the errno number of what is wrong. */
-  #open(call: FuseCall, row: Row, frame: Frame, started: number): number {
+  #open(call: FuseCall, row: Row, frame: Frame): number {
     const view = frame.requestView;
     call.row = row;
     call.frame = frame;
-    call.started = started;
+    call.started = this.#connection.statistics.wantsTime(row.opcode) ? monotonic() : NEVER;
     call.uid = view.getUint32(24, true);
     call.gid = view.getUint32(28, true);
     call.pid = view.getUint32(32, true);
@@ -230,7 +229,8 @@ export class FuseServer implements Serving {
   }
 
   #count(call: FuseCall, error: number): void {
-    this.#connection.statistics.count(call.row.opcode, monotonic() - call.started, error !== 0);
+    const took = call.started === NEVER ? NEVER : monotonic() - call.started;
+    this.#connection.statistics.count(call.row.opcode, took, error !== 0);
   }
 
   #let(call: FuseCall): void {
@@ -262,10 +262,8 @@ export class FuseServer implements Serving {
     if (error === NONE || (row && !row.reply)) return 0;
     const { statistics, wishes } = this.#connection;
     header(frame, PAYLOAD, error);
-    if (row) statistics.count(row.opcode, 0, error !== 0);
-    wishes.trace?.(
-      `opcode ${frame.requestView.getUint32(4, true)} ${row?.name ?? "unknown"}: error ${error}`,
-    );
+    if (row) statistics.count(row.opcode, NEVER, error !== 0);
+    wishes.trace?.(refusalLine(frame, row, error));
     return PAYLOAD;
   }
 
@@ -304,6 +302,9 @@ const MEASURES: ReadonlySet<string> = new Set([
 
 const LONGEST_NAME = 255;
 const LONGEST_TARGET = 4095;
+
+/** In the place of a time: nobody looked at the clock. */
+const NEVER = -1;
 
 /** Not an error: no answer is due. */
 const NONE = -1;

@@ -1,5 +1,7 @@
+import type { Frame } from "../frame.ts";
 import type { FuseCall } from "./call.ts";
 import { errnoName } from "./errno.ts";
+import type { Row } from "./ops.ts";
 
 /** `-d`: one line for a request, out of its row and its struct: "#12 READ node 4 fh=1 offset=0 size=4096 (uid 0 pid 77)". */
 export function requestLine(call: FuseCall): string {
@@ -20,6 +22,14 @@ export function requestLine(call: FuseCall): string {
 export function replyLine(call: FuseCall, error: number, length: number): string {
   const outcome = error === 0 ? `${length - HEADER} bytes` : (errnoName(error) ?? `error ${error}`);
   return `#${call.unique} ${call.row.name}: ${outcome}`;
+}
+
+/** The line for a request that reached no operation. */
+export function refusalLine(frame: Frame, row: Row | undefined, error: number): string {
+  const view = frame.requestView;
+  const unique = view.getUint32(12, true) * 0x100000000 + view.getUint32(8, true);
+  const name = row?.name ?? `opcode ${view.getUint32(4, true)}`;
+  return `#${unique} ${name}: ${errnoName(error) ?? `error ${error}`}`;
 }
 
 const HEADER = 16;
