@@ -141,7 +141,7 @@ test("the table of requests is that of the rows", () => {
   const lines = OPS.flatMap((row) =>
     row
       ? [
-          `| ${row.opcode} | ${row.name} | ${row.needs ? `\`${row.needs}\`` : ""} | ${absence(row)} | ${row.otherwise ?? ""} |`,
+          `| ${row.opcode} | ${row.name} | ${(row.needs ?? []).map((need) => `\`${need}\``).join(", ")} | ${absence(row)} | ${row.otherwise ?? ""} |`,
         ]
       : [],
   );

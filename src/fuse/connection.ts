@@ -115,7 +115,9 @@ export class Connection {
 
   #has(row: Row): boolean {
     if (row.needs === undefined) return true;
-    const [group, name] = row.needs.split(".") as ["fs" | "node", string];
-    return (this[group] as Record<string, unknown>)[name] !== undefined;
+    return row.needs.some((need) => {
+      const [group, name] = need.split(".") as ["fs" | "node", string];
+      return (this[group] as Record<string, unknown>)[name] !== undefined;
+    });
   }
 }
