@@ -1,4 +1,4 @@
-import { type Awaitable, isPromise } from "./awaitable.ts";
+import { type Awaitable, isPromise, then } from "./awaitable.ts";
 import { Errno } from "./errno.ts";
 import type { Call, DirectoryEntry } from "./operations.ts";
 
@@ -26,7 +26,9 @@ export class Scan {
   readonly #list: Lister;
   /** Taken entries, where there are no cookies. */
   #snapshot: DirectoryEntry<object>[] | undefined;
-  #lazy: Iterator<DirectoryEntry<object>> | AsyncIterator<DirectoryEntry<object>> | undefined;
+  /** Other requests have come since they were taken. */
+  #stale = false;
+  #lazy: Iteration | undefined;
   /** The offset that `#lazy` stands at. */
   #at = 0;
   /** Read from `#lazy` but not taken by the caller: comes first next time. */
@@ -42,28 +44,29 @@ export class Scan {
   seek(offset: number, call: Call): Awaitable<undefined | Errno> {
     const from = Math.max(0, offset - DOTS);
     if (offset !== 0 && this.#snapshot) {
+      this.#stale = true;
       this.#at = from;
       return undefined;
     }
-    if (offset > DOTS && this.#lazy && this.#at === from) return undefined;
+    if (offset > DOTS && this.#lazy && this.#at === from) {
+      if (this.#held) this.#held = nameOnly(this.#held);
+      return undefined;
+    }
     this.end();
-    const listing = this.#list(from, call);
-    return isPromise(listing)
-      ? listing.then((come) => this.#begin(come, from))
-      : this.#begin(listing, from);
+    this.#stale = false;
+    return then(this.#list(from, call), (listing) => this.#begin(listing, from));
   }
 
   /** The next entry; undefined at the end. */
   next(): Awaitable<Place | undefined> {
     if (this.#snapshot) {
       const entry = this.#snapshot[this.#at];
-      return entry && { entry, next: this.#at + 1 + DOTS };
+      return entry && { entry: this.#stale ? nameOnly(entry) : entry, next: this.#at + 1 + DOTS };
     }
     const held = this.#held;
     if (held) return { entry: held, next: (held.cookie as number) + DOTS };
-    const step = this.#lazy?.next();
-    if (step === undefined) return undefined;
-    return isPromise(step) ? step.then((s) => this.#place(s)) : this.#place(step);
+    if (!this.#lazy) return undefined;
+    return then(this.#step(this.#lazy), (step) => this.#place(step));
   }
 
   /** The place that `next` told was taken: go on behind it. Otherwise the next `next` tells it again. */
@@ -88,31 +91,44 @@ export class Scan {
 
   #begin(listing: Listing | Errno, from: number): Awaitable<undefined | Errno> {
     if (listing instanceof Errno) return listing;
-    if (Array.isArray(listing) && listing[0]?.cookie === undefined) {
+    if (Array.isArray(listing) && listing.length > 0 && listing[0]?.cookie === undefined) {
       this.#snapshot = listing.slice();
       this.#at = from;
       return undefined;
     }
     const iterator = iteratorOf(listing);
-    this.#lazy = iterator;
-    this.#at = from;
-    const step = iterator.next();
-    return isPromise(step)
-      ? step.then((first) => this.#look(iterator, first, from))
-      : this.#look(iterator, step, from);
+    return then(this.#step(iterator), (first) => this.#look(iterator, first, from));
   }
 
-  /** The first entry tells whether there are cookies; without them all others are taken now. */
+  /** One that fails is done with: asked again it would say that it is at its end, and the rest would be missing. */
+  #step(iterator: Iteration): Awaitable<IteratorResult<DirectoryEntry<object>>> {
+    const failed = (cause: unknown): never => {
+      this.end();
+      throw cause;
+    };
+    try {
+      const step = iterator.next();
+      return isPromise(step) ? Promise.resolve(step).then(undefined, failed) : step;
+    } catch (cause) {
+      return failed(cause);
+    }
+  }
+
+  /**
+   * The first entry tells whether there are cookies; without them all others are taken now. Where there is none, behind a
+   * cookie is the end, not the whole.
+   */
   #look(
-    iterator: Iterator<DirectoryEntry<object>> | AsyncIterator<DirectoryEntry<object>>,
+    iterator: Iteration,
     first: IteratorResult<DirectoryEntry<object>>,
     from: number,
   ): Awaitable<undefined> {
-    if (!first.done && first.value?.cookie !== undefined) {
+    if (first.done ? from > 0 : first.value?.cookie !== undefined) {
+      this.#lazy = iterator;
+      this.#at = from;
       this.#held = first.value;
       return undefined;
     }
-    this.#lazy = undefined;
     const taken: DirectoryEntry<object>[] = [];
     const done = () => {
       this.#snapshot = taken;
@@ -126,7 +142,7 @@ export class Scan {
       const result = step as IteratorResult<DirectoryEntry<object>>;
       if (result.done) return done();
       taken.push(result.value);
-      step = iterator.next() as Awaitable<IteratorResult<DirectoryEntry<object>>>;
+      step = this.#step(iterator);
     }
   }
 
@@ -140,12 +156,17 @@ export class Scan {
 /** "." and "..", which the framework tells itself. */
 export const DOTS = 2;
 
-function iteratorOf(
-  listing: Listing,
-): Iterator<DirectoryEntry<object>> | AsyncIterator<DirectoryEntry<object>> {
+type Iteration = Iterator<DirectoryEntry<object>> | AsyncIterator<DirectoryEntry<object>>;
+
+function iteratorOf(listing: Listing): Iteration {
   return Symbol.asyncIterator in listing
     ? listing[Symbol.asyncIterator]()
     : listing[Symbol.iterator]();
+}
+
+/** What was listed a while ago may be gone by now, and its node with it: only a lookup can tell. */
+function nameOnly({ name, mode, ino, cookie }: DirectoryEntry<object>): DirectoryEntry<object> {
+  return { name, mode, ino, cookie };
 }
 
 async function rest(
