@@ -1,0 +1,239 @@
+import { Errno, type ErrnoName, errnoOf } from "../errno.ts";
+import { viewOf } from "../frame.ts";
+import { errnoName } from "./errno.ts";
+import { Constants } from "./flags.ts";
+import { decodeNotification, type Notification } from "./notification.ts";
+import { Opcode } from "./opcodes.ts";
+import { encode, Refusal } from "./parts.ts";
+import { InHeader, InterruptIn, OutHeader } from "./structs.ts";
+
+/** In whose name the kernel asks. */
+export interface Caller {
+  readonly uid: number;
+  readonly gid: number;
+  readonly pid: number;
+  /** Only create, mknod, mkdir and tmpfile tell it. Left out: 0. */
+  readonly umask?: number;
+}
+
+/** The kernel itself: INIT, DESTROY, FORGET and what has no process behind it. */
+export const KERNEL: Caller = { uid: 0, gid: 0, pid: 0 };
+
+export interface KernelEvents {
+  /** The server said something unasked. Views in it are valid during the call. */
+  readonly onNotify?: (notification: Notification) => void;
+  /** The server broke the protocol; what it answered to, if anything, was rejected with EPROTO. */
+  readonly onFault?: (fault: ProtocolFault) => void;
+}
+
+/** What was wrong with a message of the server's. /dev/fuse refuses such a write(2) with EINVAL. */
+export class ProtocolFault extends Error {
+  override readonly name = "ProtocolFault";
+  readonly code = "EPROTO";
+  /** Of the request that was answered; undefined if none was. */
+  readonly opcode: number | undefined;
+
+  constructor(message: string, opcode?: number) {
+    super(message);
+    this.opcode = opcode;
+  }
+}
+
+/** Takes the answer out of the bytes after the header, which are valid during the call. Throws if they are none. */
+export type Decode<T> = (body: Uint8Array) => T;
+
+interface Pending {
+  readonly opcode: number;
+  readonly decode: Decode<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Uniques are even, so that an INTERRUPT can have that of its request and one more (fs/fuse/dev.c: FUSE_INT_REQ_BIT). */
+const STEP = 2;
+
+/** The worst error that Linux takes: -512 and below are its own restart codes (fs/fuse/dev.c, fuse_dev_do_write). */
+const LAST_ERROR = -511;
+
+/**
+ * Requests and their replies as the kernel sees them: numbers them, matches them, checks what can be checked without
+ * knowing the operation. Without a transport: messages leave through `send` and come in through `receive`.
+ */
+export class Exchange {
+  /** What is offered in INIT, then what was agreed. */
+  minor: number = Constants.KERNEL_MINOR_VERSION;
+  /** Of the request last sent: what `interrupt` wants. */
+  lastUnique = 0;
+  readonly #send: (message: Uint8Array) => void;
+  readonly #events: KernelEvents;
+  readonly #pending = new Map<number, Pending>();
+  #interrupts = true;
+
+  /** `send` owns the message it is given; it may answer before it returns. What it throws rejects the request. */
+  constructor(send: (message: Uint8Array) => void, events: KernelEvents = {}) {
+    this.#send = send;
+    this.#events = events;
+  }
+
+  /** How many requests wait for their reply. */
+  get waiting(): number {
+    return this.#pending.size;
+  }
+
+  /** Any request, its body as it is: for tests and fuzzers. The reply is what follows the header. */
+  request(
+    opcode: number,
+    nodeid: number,
+    caller: Caller,
+    body: Uint8Array,
+  ): { unique: number; reply: Promise<Uint8Array> } {
+    const reply = this.ask(opcode, nodeid, caller, (bytes) => bytes.slice(), body);
+    return { unique: this.lastUnique, reply };
+  }
+
+  /** Send a request; the promise rejects with the Errno that the server answered. */
+  ask<T>(
+    opcode: number,
+    nodeid: number,
+    caller: Caller,
+    decode: Decode<T>,
+    ...parts: readonly Uint8Array[]
+  ): Promise<T> {
+    const unique = this.lastUnique + STEP;
+    this.lastUnique = unique;
+    return new Promise<T>((resolve, reject) => {
+      this.#pending.set(unique, { opcode, decode, resolve: resolve as Pending["resolve"], reject });
+      try {
+        this.#send(messageOf(opcode, unique, nodeid, caller, parts));
+      } catch (error) {
+        this.#pending.delete(unique);
+        reject(error as Error);
+      }
+    });
+  }
+
+  /** Send what gets no reply. */
+  tell(opcode: number, nodeid: number, caller: Caller, ...parts: readonly Uint8Array[]): void {
+    this.lastUnique += STEP;
+    this.#send(messageOf(opcode, this.lastUnique, nodeid, caller, parts));
+  }
+
+  /** The same for what answers the server's own question: the number is the server's. */
+  protected tellAs(
+    unique: number,
+    opcode: number,
+    nodeid: number,
+    caller: Caller,
+    ...parts: readonly Uint8Array[]
+  ): void {
+    this.#send(messageOf(opcode, unique, nodeid, caller, parts));
+  }
+
+  /** Its caller got a signal. Nothing happens if the request is answered already or the server does not know INTERRUPT. */
+  interrupt(unique: number): void {
+    if (!this.#interrupts || !this.#pending.has(unique)) return;
+    const body = encode(InterruptIn, { unique: BigInt(unique) });
+    this.#send(messageOf(Opcode.INTERRUPT, unique + 1, 0, KERNEL, [body]));
+  }
+
+  /** The server is gone: everything outstanding fails, as after an abort of the connection. */
+  end(code: ErrnoName = "ENOTCONN"): void {
+    const all = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of all) reject(new Errno(code));
+  }
+
+  /** A message of the server's: a reply or a notification. Copied where it must be kept; never throws. */
+  receive(message: Uint8Array): void {
+    try {
+      this.#accept(message);
+    } catch (error) {
+      this.#fault(error, undefined);
+    }
+  }
+
+  #accept(message: Uint8Array): void {
+    if (message.length < OutHeader.size) throw new Refusal(`a message of ${message.length} bytes`);
+    const view = viewOf(message);
+    const len = view.getUint32(OutHeader.offsets.len, true);
+    const error = view.getInt32(OutHeader.offsets.error, true);
+    const unique = readUnique(view);
+    const body = message.subarray(OutHeader.size);
+    if (unique === 0) {
+      if (len !== message.length)
+        throw new Refusal(`a notification of ${message.length} bytes says ${len}`);
+      this.#events.onNotify?.(decodeNotification(error, body));
+      return;
+    }
+    const pending = this.#pending.get(unique);
+    if (!pending && unique % STEP === 1 && error <= 0) {
+      this.#interruptAnswered(unique - 1, error);
+      return;
+    }
+    if (!pending) throw new Refusal(`a reply to ${unique}, which nobody asked`);
+    this.#pending.delete(unique);
+    try {
+      if (len !== message.length)
+        throw new Refusal(`a reply of ${message.length} bytes says ${len}`);
+      if (error > 0 || error < LAST_ERROR) throw new Refusal(`error ${error}`);
+      if (error !== 0 && body.length > 0)
+        throw new Refusal(`error ${error} with ${body.length} bytes`);
+      if (error !== 0) pending.reject(new Errno(nameOf(error)));
+      else pending.resolve(pending.decode(body));
+    } catch (cause) {
+      pending.reject(new Errno(cause instanceof Errno ? cause.code : "EPROTO"));
+      this.#fault(cause, pending.opcode);
+    }
+  }
+
+  /** ENOSYS: never again. EAGAIN: the server has not seen the request yet; ask again while it matters. */
+  #interruptAnswered(unique: number, error: number): void {
+    const code = error === 0 ? undefined : nameOf(error);
+    if (code === "ENOSYS") this.#interrupts = false;
+    if (code === "EAGAIN" && this.#pending.has(unique)) setImmediate(() => this.interrupt(unique));
+  }
+
+  #fault(cause: unknown, opcode: number | undefined): void {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    this.#events.onFault?.(new ProtocolFault(message, opcode));
+  }
+}
+
+/** The name of a reply's error; what has none here is EIO. */
+function nameOf(error: number): ErrnoName {
+  return errnoOf({ code: errnoName(-error) }) ?? "EIO";
+}
+
+function messageOf(
+  opcode: number,
+  unique: number,
+  nodeid: number,
+  { uid, gid, pid }: Caller,
+  parts: readonly Uint8Array[],
+): Uint8Array {
+  const len = parts.reduce((sum, part) => sum + part.length, InHeader.size);
+  const message = new Uint8Array(len);
+  const view = viewOf(message);
+  InHeader.write(view, 0, { len, opcode, unique: 0n, nodeid, uid, gid, pid, totalExtlen: 0 });
+  writeUnique(view, unique);
+  let end = InHeader.size;
+  for (const part of parts) {
+    message.set(part, end);
+    end += part.length;
+  }
+  return message;
+}
+
+const WORD = 2 ** 32;
+
+/** By halves, for the structs' `unique` is a bigint. What is beyond 2 ** 53 is none of ours, precise or not. */
+function readUnique(view: DataView): number {
+  const at = OutHeader.offsets.unique;
+  return view.getUint32(at, true) + view.getUint32(at + 4, true) * WORD;
+}
+
+function writeUnique(view: DataView, unique: number): void {
+  const at = InHeader.offsets.unique;
+  view.setUint32(at, unique >>> 0, true);
+  view.setUint32(at + 4, Math.floor(unique / WORD), true);
+}

@@ -1,0 +1,499 @@
+import { Errno } from "../errno.ts";
+import { S_IFMT } from "../mode.ts";
+import { decodeName } from "../name.ts";
+import { type Of, opaque64, since, struct } from "../struct.ts";
+import {
+  type DirectoryEntry,
+  type DirectoryEntryPlus,
+  decodeDirents,
+  decodeDirentsPlus,
+} from "./dirent.ts";
+import { type Caller, type Decode, Exchange, KERNEL } from "./exchange.ts";
+import { Constants, common, has, InitFlags, initFlags, initWords } from "./flags.ts";
+import { Opcode } from "./opcodes.ts";
+import { decodeHead, decodeWhole, encode, encodeNames, type Layout, Refusal } from "./parts.ts";
+import * as wire from "./structs.ts";
+
+export { type Caller, KERNEL, type KernelEvents, ProtocolFault } from "./exchange.ts";
+
+/** Members of an in-struct; those left out are zero. */
+type In<S> = Partial<Of<S>>;
+type Entry = Of<typeof wire.EntryOut>;
+type Attr = Of<typeof wire.AttrOut>;
+type Open = Of<typeof wire.OpenOut>;
+export type Created = Entry & { readonly open: Open };
+
+/** What is offered in INIT. */
+export interface Offer {
+  /** 8 to 45. Left out: 45. */
+  readonly minor?: number;
+  /** A set of `InitFlags`. Left out: none. */
+  readonly flags?: number;
+  readonly maxReadahead?: number;
+}
+
+/** What the two sides settled on: `flags` are those that both know. */
+export interface Settled extends Of<typeof wire.InitOut> {
+  readonly set: number;
+}
+
+/** READ and WRITE with their lock owner; READDIR with an offset of any 64 bits, for servers pass on hashes. */
+const ReadIn = struct({ ...wire.ReadIn.fields, lockOwner: since(9, opaque64) });
+const WriteIn = struct({ ...wire.WriteIn.fields, lockOwner: since(9, opaque64) });
+const ReaddirIn = struct({ ...ReadIn.fields, offset: opaque64 });
+
+/**
+ * The kernel's part in the FUSE protocol, 7.8 to 7.45: asks a server, whoever wrote it. It asks what it is told to and
+ * caches nothing; the order of calls, permissions and lookup counts are its user's. A request is a method of its opcode's name, with the
+ * members of its in-struct under the header's names; it answers the out-struct or rejects with an Errno: that of the
+ * server, EPROTO for an answer that is none, ENOTCONN after `end`.
+ */
+export class FuseKernel extends Exchange {
+  /** What INIT brought; undefined before. */
+  settled: Settled | undefined;
+
+  /** The first request. Rejects with EPROTO if the server speaks another major version. */
+  async init(offer: Offer = {}): Promise<Settled> {
+    const { minor = Constants.KERNEL_MINOR_VERSION, flags: offered = 0, maxReadahead = 0 } = offer;
+    const major = Constants.KERNEL_VERSION;
+    this.minor = minor;
+    const fields = { major, minor, maxReadahead, ...initWords(offered) };
+    const body = encode(wire.InitIn.at(minor), fields);
+    const out = await this.ask(Opcode.INIT, 0, KERNEL, (bytes) => initOut(bytes), body);
+    if (out.major !== major)
+      throw new Errno("EPROTO", `the server speaks ${out.major}.${out.minor}`);
+    this.minor = Math.min(minor, out.minor);
+    const extended = has(out.flags, InitFlags.INIT_EXT);
+    const set = common(offered, initFlags(out.flags, extended ? out.flags2 : 0));
+    // fs/fuse/inode.c, process_init_reply: never less than a page.
+    const maxWrite = Math.max(4096, out.maxWrite);
+    this.settled = { ...out, maxWrite, set };
+    return this.settled;
+  }
+
+  /** Whether both sides have a flag of INIT. */
+  agreed(flag: keyof typeof InitFlags): boolean {
+    return has(this.settled?.set ?? 0, InitFlags[flag]);
+  }
+
+  /** `nodeid` 0 in the answer: there is no such name, and that may be believed for `entryValid`. */
+  lookup(parent: number, name: string, caller: Caller): Promise<Entry> {
+    return this.ask(Opcode.LOOKUP, parent, caller, this.#entry, encodeNames(name));
+  }
+
+  /** Takes back lookups: each answer that brought a node counted one. */
+  forget(nodeid: number, nlookup: number): void {
+    this.tell(Opcode.FORGET, nodeid, KERNEL, encode(wire.ForgetIn, { nlookup }));
+  }
+
+  /** 7.16. */
+  batchForget(forgets: readonly Of<typeof wire.ForgetOne>[]): void {
+    const head = encode(wire.BatchForgetIn, { count: forgets.length });
+    const each = forgets.map((one) => encode(wire.ForgetOne, one));
+    this.tell(Opcode.BATCH_FORGET, 0, KERNEL, head, ...each);
+  }
+
+  getattr(nodeid: number, fields: In<typeof wire.GetattrIn>, caller: Caller): Promise<Attr> {
+    return this.ask(Opcode.GETATTR, nodeid, caller, this.#attr, this.#in(wire.GetattrIn, fields));
+  }
+
+  /** 7.39. */
+  statx(nodeid: number, fields: In<typeof wire.StatxIn>, caller: Caller) {
+    const body = this.#in(wire.StatxIn, fields);
+    return this.ask(Opcode.STATX, nodeid, caller, this.#out(wire.StatxOut), body);
+  }
+
+  setattr(nodeid: number, fields: In<typeof wire.SetattrIn>, caller: Caller): Promise<Attr> {
+    return this.ask(Opcode.SETATTR, nodeid, caller, this.#attr, this.#in(wire.SetattrIn, fields));
+  }
+
+  readlink(nodeid: number, caller: Caller): Promise<string> {
+    return this.ask(Opcode.READLINK, nodeid, caller, target);
+  }
+
+  symlink(parent: number, name: string, text: string, caller: Caller): Promise<Entry> {
+    return this.ask(Opcode.SYMLINK, parent, caller, this.#child, encodeNames(name, text));
+  }
+
+  mknod(
+    parent: number,
+    name: string,
+    fields: In<typeof wire.MknodIn>,
+    caller: Caller,
+  ): Promise<Entry> {
+    const body = this.#in(wire.MknodIn, this.#masked(fields, caller));
+    return this.ask(Opcode.MKNOD, parent, caller, this.#child, body, encodeNames(name));
+  }
+
+  mkdir(
+    parent: number,
+    name: string,
+    fields: In<typeof wire.MkdirIn>,
+    caller: Caller,
+  ): Promise<Entry> {
+    const body = this.#in(wire.MkdirIn, this.#masked(fields, caller));
+    return this.ask(Opcode.MKDIR, parent, caller, this.#child, body, encodeNames(name));
+  }
+
+  unlink(parent: number, name: string, caller: Caller): Promise<void> {
+    return this.ask(Opcode.UNLINK, parent, caller, nothing, encodeNames(name));
+  }
+
+  rmdir(parent: number, name: string, caller: Caller): Promise<void> {
+    return this.ask(Opcode.RMDIR, parent, caller, nothing, encodeNames(name));
+  }
+
+  rename(
+    parent: number,
+    name: string,
+    newdir: number,
+    newName: string,
+    caller: Caller,
+  ): Promise<void> {
+    const body = this.#in(wire.RenameIn, { newdir });
+    return this.ask(Opcode.RENAME, parent, caller, nothing, body, encodeNames(name, newName));
+  }
+
+  /** 7.23. */
+  rename2(
+    parent: number,
+    name: string,
+    newdir: number,
+    newName: string,
+    flags: number,
+    caller: Caller,
+  ): Promise<void> {
+    const body = this.#in(wire.Rename2In, { newdir, flags });
+    return this.ask(Opcode.RENAME2, parent, caller, nothing, body, encodeNames(name, newName));
+  }
+
+  link(oldnodeid: number, parent: number, name: string, caller: Caller): Promise<Entry> {
+    const body = this.#in(wire.LinkIn, { oldnodeid });
+    return this.ask(Opcode.LINK, parent, caller, this.#child, body, encodeNames(name));
+  }
+
+  open(nodeid: number, fields: In<typeof wire.OpenIn>, caller: Caller): Promise<Open> {
+    const body = this.#in(wire.OpenIn, fields);
+    return this.ask(Opcode.OPEN, nodeid, caller, this.#out(wire.OpenOut), body);
+  }
+
+  opendir(nodeid: number, fields: In<typeof wire.OpenIn>, caller: Caller): Promise<Open> {
+    const body = this.#in(wire.OpenIn, fields);
+    return this.ask(Opcode.OPENDIR, nodeid, caller, this.#out(wire.OpenOut), body);
+  }
+
+  create(
+    parent: number,
+    name: string,
+    fields: In<typeof wire.CreateIn>,
+    caller: Caller,
+  ): Promise<Created> {
+    const body = this.#in(wire.CreateIn, this.#masked(fields, caller));
+    return this.ask(Opcode.CREATE, parent, caller, this.#created, body, encodeNames(name));
+  }
+
+  /** 7.37. The name is one that Linux makes up; servers have no use for it. */
+  tmpfile(parent: number, fields: In<typeof wire.CreateIn>, caller: Caller): Promise<Created> {
+    const body = this.#in(wire.CreateIn, this.#masked(fields, caller));
+    return this.ask(Opcode.TMPFILE, parent, caller, this.#created, body, encodeNames("#tmp"));
+  }
+
+  /** At most `size` bytes, as a copy. */
+  read(nodeid: number, fields: In<typeof ReadIn>, caller: Caller): Promise<Uint8Array> {
+    const body = this.#in(ReadIn, fields);
+    return this.ask(Opcode.READ, nodeid, caller, upTo(fields.size ?? 0), body);
+  }
+
+  /** How many bytes of `data` were taken. */
+  write(
+    nodeid: number,
+    fields: In<typeof WriteIn>,
+    data: Uint8Array,
+    caller: Caller,
+  ): Promise<number> {
+    const body = this.#in(WriteIn, { ...fields, size: data.length });
+    return this.ask(Opcode.WRITE, nodeid, caller, this.#written(data.length), body, data);
+  }
+
+  release(nodeid: number, fields: In<typeof wire.ReleaseIn>, caller = KERNEL): Promise<void> {
+    return this.ask(Opcode.RELEASE, nodeid, caller, nothing, this.#in(wire.ReleaseIn, fields));
+  }
+
+  releasedir(nodeid: number, fields: In<typeof wire.ReleaseIn>, caller = KERNEL): Promise<void> {
+    return this.ask(Opcode.RELEASEDIR, nodeid, caller, nothing, this.#in(wire.ReleaseIn, fields));
+  }
+
+  flush(nodeid: number, fields: In<typeof wire.FlushIn>, caller: Caller): Promise<void> {
+    return this.ask(Opcode.FLUSH, nodeid, caller, nothing, this.#in(wire.FlushIn, fields));
+  }
+
+  fsync(nodeid: number, fields: In<typeof wire.FsyncIn>, caller: Caller): Promise<void> {
+    return this.ask(Opcode.FSYNC, nodeid, caller, nothing, this.#in(wire.FsyncIn, fields));
+  }
+
+  fsyncdir(nodeid: number, fields: In<typeof wire.FsyncIn>, caller: Caller): Promise<void> {
+    return this.ask(Opcode.FSYNCDIR, nodeid, caller, nothing, this.#in(wire.FsyncIn, fields));
+  }
+
+  async statfs(nodeid: number, caller: Caller): Promise<Of<typeof wire.Kstatfs>> {
+    const { st } = await this.ask(Opcode.STATFS, nodeid, caller, this.#out(wire.StatfsOut));
+    return st;
+  }
+
+  setxattr(
+    nodeid: number,
+    name: string,
+    value: Uint8Array,
+    fields: In<typeof wire.SetxattrIn>,
+    caller: Caller,
+  ): Promise<void> {
+    const layout = wire.SetxattrIn.at(this.agreed("SETXATTR_EXT") ? this.minor : 32);
+    const body = encode(layout, { ...fields, size: value.length });
+    const names = encodeNames(name);
+    return this.ask(Opcode.SETXATTR, nodeid, caller, nothing, body, names, value);
+  }
+
+  /** The value, at most `size` (above 0) bytes; ERANGE if it is longer. */
+  getxattr(nodeid: number, name: string, size: number, caller: Caller): Promise<Uint8Array> {
+    const body = this.#in(wire.GetxattrIn, { size });
+    return this.ask(Opcode.GETXATTR, nodeid, caller, upTo(size), body, encodeNames(name));
+  }
+
+  /** How long the value is. */
+  getxattrSize(nodeid: number, name: string, caller: Caller): Promise<number> {
+    const body = this.#in(wire.GetxattrIn, { size: 0 });
+    return this.ask(Opcode.GETXATTR, nodeid, caller, this.#xattrSize, body, encodeNames(name));
+  }
+
+  /** The names, each with a NUL, at most `size` (above 0) bytes; ERANGE if there is more. */
+  listxattr(nodeid: number, size: number, caller: Caller): Promise<Uint8Array> {
+    const body = this.#in(wire.GetxattrIn, { size });
+    return this.ask(Opcode.LISTXATTR, nodeid, caller, upTo(size), body);
+  }
+
+  /** How many bytes the names take. */
+  listxattrSize(nodeid: number, caller: Caller): Promise<number> {
+    const body = this.#in(wire.GetxattrIn, { size: 0 });
+    return this.ask(Opcode.LISTXATTR, nodeid, caller, this.#xattrSize, body);
+  }
+
+  removexattr(nodeid: number, name: string, caller: Caller): Promise<void> {
+    return this.ask(Opcode.REMOVEXATTR, nodeid, caller, nothing, encodeNames(name));
+  }
+
+  access(nodeid: number, mask: number, caller: Caller): Promise<void> {
+    const body = this.#in(wire.AccessIn, { mask });
+    return this.ask(Opcode.ACCESS, nodeid, caller, nothing, body);
+  }
+
+  async getlk(nodeid: number, fields: In<typeof wire.LkIn>, caller: Caller) {
+    const body = this.#in(wire.LkIn, fields);
+    const { lk } = await this.ask(Opcode.GETLK, nodeid, caller, this.#out(wire.LkOut), body);
+    return lk;
+  }
+
+  setlk(nodeid: number, fields: In<typeof wire.LkIn>, caller: Caller): Promise<void> {
+    return this.ask(Opcode.SETLK, nodeid, caller, nothing, this.#in(wire.LkIn, fields));
+  }
+
+  setlkw(nodeid: number, fields: In<typeof wire.LkIn>, caller: Caller): Promise<void> {
+    return this.ask(Opcode.SETLKW, nodeid, caller, nothing, this.#in(wire.LkIn, fields));
+  }
+
+  async bmap(nodeid: number, fields: In<typeof wire.BmapIn>, caller: Caller): Promise<number> {
+    const body = this.#in(wire.BmapIn, fields);
+    const { block } = await this.ask(Opcode.BMAP, nodeid, caller, this.#out(wire.BmapOut), body);
+    return block;
+  }
+
+  /** 7.11. `data` of the answer is what the command returned, at most `outSize` bytes. */
+  ioctl(
+    nodeid: number,
+    fields: In<typeof wire.IoctlIn>,
+    data: Uint8Array,
+    caller: Caller,
+  ): Promise<Of<typeof wire.IoctlOut> & { readonly data: Uint8Array }> {
+    const body = this.#in(wire.IoctlIn, { ...fields, inSize: data.length });
+    const decode = (bytes: Uint8Array) => {
+      const out = decodeHead(wire.IoctlOut, bytes);
+      return { ...out, data: upTo(fields.outSize ?? 0)(bytes.subarray(wire.IoctlOut.size)) };
+    };
+    return this.ask(Opcode.IOCTL, nodeid, caller, decode, body, data);
+  }
+
+  /** 7.11. Which events hold. */
+  async poll(nodeid: number, fields: In<typeof wire.PollIn>, caller: Caller): Promise<number> {
+    const body = this.#in(wire.PollIn, fields);
+    const { revents } = await this.ask(Opcode.POLL, nodeid, caller, this.#out(wire.PollOut), body);
+    return revents;
+  }
+
+  /** 7.19. */
+  fallocate(nodeid: number, fields: In<typeof wire.FallocateIn>, caller: Caller): Promise<void> {
+    const body = this.#in(wire.FallocateIn, fields);
+    return this.ask(Opcode.FALLOCATE, nodeid, caller, nothing, body);
+  }
+
+  /** An empty answer is the end of the directory. */
+  readdir(nodeid: number, fields: In<typeof ReaddirIn>, caller: Caller): Promise<DirectoryEntry[]> {
+    const bounded = upTo(fields.size ?? 0);
+    const decode = (bytes: Uint8Array) => decodeDirents(bounded(bytes));
+    return this.ask(Opcode.READDIR, nodeid, caller, decode, this.#in(ReaddirIn, fields));
+  }
+
+  /** 7.21. Each entry with a node counts one lookup, save "." and "..". */
+  readdirplus(
+    nodeid: number,
+    fields: In<typeof ReaddirIn>,
+    caller: Caller,
+  ): Promise<DirectoryEntryPlus[]> {
+    const bounded = upTo(fields.size ?? 0);
+    const decode = (bytes: Uint8Array) =>
+      decodeDirentsPlus(bounded(bytes), wire.EntryOut.at(this.minor));
+    return this.ask(Opcode.READDIRPLUS, nodeid, caller, decode, this.#in(ReaddirIn, fields));
+  }
+
+  /** 7.24. */
+  async lseek(nodeid: number, fields: In<typeof wire.LseekIn>, caller: Caller): Promise<number> {
+    const body = this.#in(wire.LseekIn, fields);
+    const out = await this.ask(Opcode.LSEEK, nodeid, caller, this.#out(wire.LseekOut), body);
+    return out.offset;
+  }
+
+  /** 7.28. How many bytes were copied; below 2^32. */
+  copyFileRange(
+    nodeid: number,
+    fields: In<typeof wire.CopyFileRangeIn>,
+    caller: Caller,
+  ): Promise<number> {
+    const body = this.#in(wire.CopyFileRangeIn, fields);
+    const decode = this.#written(fields.len ?? 0);
+    return this.ask(Opcode.COPY_FILE_RANGE, nodeid, caller, decode, body);
+  }
+
+  /** 7.45. How many bytes were copied. */
+  async copyFileRange64(
+    nodeid: number,
+    fields: In<typeof wire.CopyFileRangeIn>,
+    caller: Caller,
+  ): Promise<number> {
+    const body = this.#in(wire.CopyFileRangeIn, fields);
+    const decode = this.#out(wire.CopyFileRangeOut);
+    const out = await this.ask(Opcode.COPY_FILE_RANGE_64, nodeid, caller, decode, body);
+    return out.bytesCopied;
+  }
+
+  /** 7.34. */
+  syncfs(nodeid: number, caller: Caller): Promise<void> {
+    return this.ask(Opcode.SYNCFS, nodeid, caller, nothing, this.#in(wire.SyncfsIn, {}));
+  }
+
+  /** The last request; the server's transport may be closed after it. */
+  destroy(): Promise<void> {
+    return this.ask(Opcode.DESTROY, 0, KERNEL, nothing);
+  }
+
+  /** The answer to the notification "retrieve", 7.15. */
+  notifyReply(notifyUnique: number, nodeid: number, offset: number, data: Uint8Array): void {
+    const body = this.#in(wire.NotifyRetrieveIn, { offset, size: data.length });
+    this.tellAs(notifyUnique, Opcode.NOTIFY_REPLY, nodeid, KERNEL, body, data);
+  }
+
+  #in<T extends object>(layout: Versioned<T>, fields: Partial<T>): Uint8Array {
+    return encode(layout.at(this.minor), fields);
+  }
+
+  #out<T>(layout: Versioned<T>): Decode<T> {
+    return (bytes) => decodeWhole(layout.at(this.minor), bytes);
+  }
+
+  /** The umask goes along, and is applied unless the server said DONT_MASK. */
+  #masked<T extends { mode: number }>(fields: Partial<T>, { umask = 0 }: Caller): Partial<T> {
+    const { mode = 0 } = fields;
+    return { ...fields, mode: this.agreed("DONT_MASK") ? mode : mode & ~umask, umask };
+  }
+
+  #attr: Decode<Attr> = (bytes) => {
+    const out = decodeWhole(wire.AttrOut.at(this.minor), bytes);
+    checkKind(out.attr.mode);
+    return out;
+  };
+
+  #entry: Decode<Entry> = (bytes) => {
+    const entry = decodeWhole(wire.EntryOut.at(this.minor), bytes);
+    if (entry.nodeid !== 0) this.#checkKept(entry);
+    return entry;
+  };
+
+  /** Of what was just made: it has a node, and not the root's. */
+  #child: Decode<Entry> = (bytes) => {
+    const entry = decodeWhole(wire.EntryOut.at(this.minor), bytes);
+    if (entry.nodeid === 0 || entry.nodeid === Constants.ROOT_ID)
+      throw new Refusal(`node ${entry.nodeid} for what was made`);
+    this.#checkKept(entry);
+    return entry;
+  };
+
+  #created: Decode<Created> = (bytes) => {
+    const { size } = wire.EntryOut.at(this.minor);
+    const open = this.#out(wire.OpenOut)(bytes.subarray(Math.min(size, bytes.length)));
+    return { ...this.#child(bytes.subarray(0, size)), open };
+  };
+
+  /** A node that we refuse was counted all the same. */
+  #checkKept({ nodeid, attr }: Entry): void {
+    try {
+      checkKind(attr.mode);
+    } catch (error) {
+      this.forget(nodeid, 1);
+      throw error;
+    }
+  }
+
+  #written(length: number): Decode<number> {
+    return (bytes) => {
+      const { size } = this.#out(wire.WriteOut)(bytes);
+      if (size > length) throw new Refusal(`${size} bytes taken of ${length}`);
+      return size;
+    };
+  }
+
+  #xattrSize: Decode<number> = (bytes) => this.#out(wire.GetxattrOut)(bytes).size;
+}
+
+interface Versioned<T> extends Layout<T> {
+  at(minor: number): Layout<T>;
+}
+
+/** The reply to INIT is as long as its server likes: what is missing is zero (fs/fuse/inode.c: out_argvar). */
+function initOut(bytes: Uint8Array): Of<typeof wire.InitOut> {
+  const least = wire.InitOut.at(4).size;
+  if (bytes.length < least) throw new Refusal(`INIT answered with ${bytes.length} bytes`);
+  const whole = new Uint8Array(wire.InitOut.size);
+  whole.set(bytes.subarray(0, whole.length));
+  return decodeWhole(wire.InitOut, whole);
+}
+
+function nothing(bytes: Uint8Array): void {
+  if (bytes.length > 0) throw new Refusal(`${bytes.length} bytes where none are due`);
+}
+
+function upTo(size: number): Decode<Uint8Array> {
+  return (bytes) => {
+    if (bytes.length > size)
+      throw new Refusal(`${bytes.length} bytes where ${size} were asked for`);
+    return bytes.slice();
+  };
+}
+
+function target(bytes: Uint8Array): string {
+  return decodeName(bytes, 0, bytes.length);
+}
+
+const KINDS: ReadonlySet<number> = new Set([
+  0o010000, 0o020000, 0o040000, 0o060000, 0o100000, 0o120000, 0o140000,
+]);
+
+function checkKind(mode: number): void {
+  if (!KINDS.has(mode & S_IFMT)) throw new Refusal(`mode 0${mode.toString(8)} has no kind`);
+}
