@@ -200,8 +200,8 @@ export interface FileSystemOperations<N extends object> {
   statvfs?(call: Call): Awaitable<FileSystemStatistics | Errno>;
 
   /**
-   * sync(2), syncfs(2) and the last thing before an unmount on puffs: make all that was written durable. On Linux only asked of mounts made by root
-   * over a block device or with the option `syncfs`. Left out: nothing to do.
+   * sync(2), syncfs(2) and the last thing before an unmount on puffs: make all that was written durable. Linux asks it
+   * only of mounts over a block device (`fuseblk`). Left out: nothing to do.
    */
   sync?(call: Call): Awaitable<Done>;
 

@@ -1,0 +1,3 @@
+import { main } from "./commands/personality.ts";
+
+await main();

@@ -1,0 +1,195 @@
+import { attach } from "./attach.ts";
+import { exitCodes, Failure, failureOf, messageOf, usageFailure } from "./failure.ts";
+import { type Guard, startGuard } from "./guard.ts";
+import { type MountEntry, mountAt } from "./mountinfo.ts";
+import { prepareMountpoint } from "./mountpoint.ts";
+import type { ParsedOptions } from "./options/parse.ts";
+import { MS_READ_ONLY } from "./options/table.ts";
+import type { AnyFileSystem, AnyPlugin } from "./plugin.ts";
+import { type Registration, register } from "./registry.ts";
+import { type Ending, type Log, Session } from "./session.ts";
+import { unmountFromServer } from "./unmount.ts";
+import { checkFileSystem } from "./validate.ts";
+
+export interface MountRequest {
+  readonly plugin: AnyPlugin;
+  /** The `special` argument, as given. */
+  readonly special?: string | undefined;
+  readonly directory: string;
+  readonly options: ParsedOptions;
+  readonly log: Log;
+  /** One call per request and reply. */
+  readonly trace?: ((line: string) => void) | undefined;
+}
+
+/** A mount that this process serves. */
+export interface LiveMount {
+  /** Absolute, without symbolic links. */
+  readonly directory: string;
+  readonly session: Session;
+  /** Settles when the mount has ended and everything of it is cleaned up. */
+  readonly ended: Promise<Ending>;
+  /** Unmount; a busy mount is detached after the grace time (seconds; 0: at once). */
+  unmount(grace?: number): Promise<void>;
+}
+
+/**
+ * Mount a plugin and serve it in this process: prepare the directory, start the plugin, attach to the kernel, serve. Resolves when
+ * the kernel has shaken hands. Rejects with a Failure; then nothing is mounted, and what the plugin opened was closed by its `unmount`.
+ */
+export async function mount(request: MountRequest): Promise<LiveMount> {
+  const { plugin, options, log, trace } = request;
+  const source = sourceOf(plugin, request.special);
+  const directory = await prepareMountpoint(request.directory, log);
+  const session = new Session({
+    ...sessionOptions(options),
+    directory,
+    log,
+    ...(trace && { trace }),
+  });
+  const fileSystem = await start(plugin, source, options, session);
+  const guard = startGuard(directory);
+  let descriptor: number;
+  try {
+    session.open(fileSystem);
+    descriptor = await attach({
+      directory,
+      options,
+      fsname: request.special ?? plugin.name,
+      subtype: plugin.name,
+      checksPermissions: fileSystem.node.access === undefined,
+    });
+  } catch (error) {
+    guard.release();
+    await session.abandon();
+    throw failureOf(error, directory);
+  }
+  const mounted = mountAt(directory);
+  if (mounted !== undefined) guard.watch(mounted);
+
+  session.serve(descriptor, () => unmountFromServer(directory, { lazy: true }));
+  try {
+    await session.ready;
+  } catch (error) {
+    await unmountFromServer(directory, { lazy: true }).catch(() => {});
+    guard.release();
+    throw failureOf(error, `${directory}: the kernel and ${plugin.name} did not come to terms`);
+  }
+  return {
+    directory,
+    session,
+    ended: cleanUp(session, mounted, guard, enter(directory, plugin, session, log)),
+    unmount: (grace = options.mount.grace) => unmountFromServer(directory, { grace }),
+  };
+}
+
+/** Everything that can be checked without mounting: what -f of a mount helper does. */
+export async function rehearse({ plugin, special, directory, log }: MountRequest): Promise<void> {
+  sourceOf(plugin, special);
+  await prepareMountpoint(directory, log);
+}
+
+/** `special` as the plugin's source: mount(8) demands a word there, and "none" is the one for none. */
+function sourceOf(plugin: AnyPlugin, special: string | undefined): string | undefined {
+  if (plugin.source === undefined) return undefined;
+  const source = special === "none" ? undefined : special;
+  if (source === undefined && plugin.source.required) {
+    throw usageFailure(
+      `${plugin.name} needs a source before the directory: ${plugin.source.description}`,
+    );
+  }
+  return source;
+}
+
+async function start(
+  plugin: AnyPlugin,
+  source: string | undefined,
+  options: ParsedOptions,
+  session: Session,
+): Promise<AnyFileSystem> {
+  let answer: unknown;
+  try {
+    answer = await plugin.start({
+      options: options.plugin,
+      source,
+      usermount: session.usermount,
+      readOnly: isReadOnly(options),
+    });
+  } catch (error) {
+    throw new Failure(`${plugin.name} did not start: ${messageOf(error)}`);
+  }
+  try {
+    return checkFileSystem(answer, plugin.name);
+  } catch (error) {
+    throw new Failure(messageOf(error), exitCodes.mount);
+  }
+}
+
+function sessionOptions(options: ParsedOptions) {
+  const { mount } = options;
+  const owner = process.geteuid?.() ?? 0;
+  const all = {
+    readOnly: isReadOnly(options),
+    attributeTimeout: mount.attr_timeout,
+    entryTimeout: mount.entry_timeout,
+    negativeTimeout: mount.negative_timeout,
+    directIo: mount.direct_io,
+    kernelCache: mount.kernel_cache,
+    writeback: mount.writeback,
+    maxRead: mount.max_read,
+    maxWrite: mount.max_write,
+    maxReadahead: mount.max_readahead,
+    maxBackground: mount.max_background,
+    congestionThreshold: mount.congestion_threshold,
+    deadline: mount.deadline === undefined ? undefined : mount.deadline * 1000,
+    admits: mount.allow_root ? (uid: number) => uid === 0 || uid === owner : undefined,
+  };
+  return withoutUndefined(all);
+}
+
+function isReadOnly(options: ParsedOptions): boolean {
+  return (options.flags & MS_READ_ONLY) !== 0;
+}
+
+type Defined<T> = { [Key in keyof T as undefined extends T[Key] ? never : Key]: T[Key] } & {
+  [Key in keyof T as undefined extends T[Key] ? Key : never]?: Exclude<T[Key], undefined>;
+};
+
+function withoutUndefined<T extends object>(object: T): Defined<T> {
+  const entries = Object.entries(object).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Defined<T>;
+}
+
+/** The list of mounts is a convenience: without it the mount goes on. */
+function enter(
+  directory: string,
+  plugin: AnyPlugin,
+  session: Session,
+  log: Log,
+): Registration | undefined {
+  try {
+    return register({ directory, plugin: plugin.name }, () => session.statistics.served);
+  } catch (error) {
+    log.warn(`puffs list will not show this mount: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+async function cleanUp(
+  session: Session,
+  mounted: MountEntry | undefined,
+  guard: Guard,
+  registration: Registration | undefined,
+): Promise<Ending> {
+  try {
+    const ending = await session.ended;
+    // An aborted connection leaves the mount where it was, dead.
+    if (mounted !== undefined && mountAt(mounted.directory)?.id === mounted.id) {
+      await unmountFromServer(mounted.directory, { dead: true }).catch(() => {});
+    }
+    return ending;
+  } finally {
+    registration?.remove();
+    guard.release();
+  }
+}

@@ -1,0 +1,22 @@
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+/** Whether this is a compiled executable: its modules lie in a file system of Bun's own. */
+export const compiled = import.meta.url.includes("/$bunfs/");
+
+/** The program to start, and the arguments that come first, to have this very program again. */
+export function selfCommand(): [program: string, ...args: string[]] {
+  return compiled
+    ? [process.execPath]
+    : [process.execPath, fileURLToPath(new URL("./cli.ts", import.meta.url))];
+}
+
+/** Start this very program again, called `name` (which decides what it does, see commands/personality.ts). */
+export function spawnSelf(
+  name: string,
+  args: readonly string[],
+  options: SpawnOptions,
+): ChildProcess {
+  const [program, ...first] = selfCommand();
+  return spawn(program, [...first, ...args], { ...options, argv0: name });
+}
