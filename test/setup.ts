@@ -45,11 +45,15 @@ function install(packages: readonly string[]): boolean {
 
 /** Quiet unless it fails for good: a first failure only means that the lists of packages are old. */
 function aptGet(...parameters: string[]): boolean {
-  const run = spawnSync("apt-get", ["--quiet", "--quiet", ...parameters], {
-    stdio: ["ignore", "ignore", "pipe"],
-    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-    timeout: 600_000,
-  });
+  const run = spawnSync(
+    "apt-get",
+    ["--quiet", "--quiet", "--option", "DPkg::Lock::Timeout=300", ...parameters],
+    {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+      timeout: 600_000,
+    },
+  );
   if (run.status !== 0) console.log(`setup: ${run.stderr.toString().trim().split("\n").at(-1)}`);
   return run.status === 0;
 }
