@@ -117,8 +117,13 @@ export class Errno extends Error {
 
 /** The name that a thrown value carries in `.code`, or undefined: then it is a bug, not an answer. */
 export function errnoOf(thrown: unknown): ErrnoName | undefined {
-  const code = (thrown as { code?: unknown } | null | undefined)?.code;
-  return typeof code === "string" && KNOWN.has(code) ? (code as ErrnoName) : undefined;
+  try {
+    const code = (thrown as { code?: unknown } | null | undefined)?.code;
+    return typeof code === "string" && KNOWN.has(code) ? (code as ErrnoName) : undefined;
+  } catch {
+    // A getter that throws names nothing.
+    return undefined;
+  }
 }
 
 /** Without a stack: it would be that of this file's loading, whoever answers with it. */

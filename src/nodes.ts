@@ -13,6 +13,12 @@ export class Vnode<N extends object = object> {
   opens = 0;
   /** Requests at work on it. */
   pending = 0;
+  /** Directories that were adopted by it. */
+  children = 0;
+  /** `parent` is one of those that count it among their children. */
+  adopted = false;
+  /** Its last name is gone. */
+  removed = false;
 
   constructor(id: number, generation: number, node: N) {
     this.id = id;
@@ -26,7 +32,7 @@ export const ROOT_ID = 1;
 
 /**
  * All nodes that the kernel knows. A node is numbered when it is handed out first and keeps its number until nothing
- * refers to it: no lookup, no open, no request at work. Then `reclaim` is called with it.
+ * refers to it: no lookup, no open, no request at work, no child. Then `reclaim` is called with it.
  */
 export class Vnodes<N extends object = object> {
   readonly #byId: (Vnode<N> | undefined)[] = [undefined];
@@ -69,14 +75,36 @@ export class Vnodes<N extends object = object> {
     this.release(vnode);
   }
 
+  /**
+   * `parent` is where `child`'s ".." leads from now on, and is kept for as long as the child: where ".." is asked of the server,
+   * the kernel may have forgotten the parent by then.
+   */
+  adopt(child: Vnode<N>, parent: Vnode<N>): void {
+    if (child.adopted && child.parent === parent) return;
+    this.#disown(child);
+    child.parent = parent;
+    child.adopted = true;
+    parent.children++;
+  }
+
+  #disown(child: Vnode<N>): void {
+    const { parent } = child;
+    if (!(child.adopted && parent)) return;
+    child.adopted = false;
+    child.parent = undefined;
+    parent.children--;
+    this.release(parent);
+  }
+
   /** Something that held the vnode has let go (an open or a request, already counted down): reclaim it if nothing else does. */
   release(vnode: Vnode<N>): void {
-    if (vnode.lookups > 0 || vnode.opens > 0 || vnode.pending > 0) return;
+    if (vnode.lookups > 0 || vnode.opens > 0 || vnode.pending > 0 || vnode.children > 0) return;
     if (this.#byId[vnode.id] !== vnode) return;
     this.#byId[vnode.id] = undefined;
     this.#byNode.delete(vnode.node);
     this.#free.push(vnode.id);
     this.#reclaim(vnode.node);
+    this.#disown(vnode);
   }
 
   /** Every vnode there is: for the end of the mount. */

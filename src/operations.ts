@@ -59,7 +59,7 @@ export interface Call {
 /**
  * One open(2) of a file or directory, from `open` (or `create`) to `inactive`. The plugin may attach what it likes
  * and choose, during `open` or `create`, how the kernel caches. NetBSD's puffs has no handles: there all
- * openers of a node share one File.
+ * openers of a node share one File, but for those who ask for more access than it has, who make another.
  */
 export interface File {
   /** The flags of open(2), in Linux numbers, less O_CREAT, O_EXCL and O_NOCTTY. */
@@ -329,7 +329,7 @@ export interface NodeOperations<N extends object> {
   /** rmdir(2): ENOTEMPTY unless empty. Left out: EPERM. */
   rmdir?(directory: N, name: string, call: Call): Awaitable<Done>;
 
-  /** symlink(2). `target` is any text of 1 to 4095 bytes. Left out: EPERM. */
+  /** symlink(2). `target` is any text of 1 to 4095 bytes (puffs: 0 to 1023). Left out: EPERM. */
   symlink?(directory: N, name: string, target: string, call: Call): Awaitable<N | Errno>;
 
   /**

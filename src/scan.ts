@@ -1,5 +1,7 @@
 import { type Awaitable, isPromise, then } from "./awaitable.ts";
 import { Errno } from "./errno.ts";
+import { isName } from "./name.ts";
+import { Nonsense } from "./nonsense.ts";
 import type { Call, DirectoryEntry } from "./operations.ts";
 
 /** A listing as a plugin gives it. */
@@ -38,6 +40,11 @@ export class Scan {
     this.#list = list;
   }
 
+  /** The offset that it goes on at. */
+  get offset(): number {
+    return this.#at === 0 ? 0 : this.#at + DOTS;
+  }
+
   /**
    * Stand at `offset` (which came from the kernel: 0, or the `next` of a place told before), so that `next` goes on there.
    */
@@ -60,8 +67,9 @@ export class Scan {
   /** The next entry; undefined at the end. */
   next(): Awaitable<Place | undefined> {
     if (this.#snapshot) {
-      const entry = this.#snapshot[this.#at];
-      return entry && { entry: this.#stale ? nameOnly(entry) : entry, next: this.#at + 1 + DOTS };
+      if (this.#at >= this.#snapshot.length) return undefined;
+      const entry = this.#snapshot[this.#at] as DirectoryEntry<object>;
+      return { entry: this.#stale ? nameOnly(entry) : entry, next: this.#at + 1 + DOTS };
     }
     const held = this.#held;
     if (held) return { entry: held, next: (held.cookie as number) + DOTS };
@@ -177,3 +185,19 @@ async function rest(
   for (let result = await step; !result.done; result = await iterator.next())
     taken.push(result.value);
 }
+
+/** Throws if an entry of a plugin's cannot be; `next` is the offset after it. */
+export function checkEntry(entry: DirectoryEntry<object>, next: number): void {
+  if (!(typeof entry?.name === "string" && isName(entry.name)))
+    throw new Nonsense(`readdir told ${Bun.inspect(entry, { depth: 1 }).slice(0, 200)}`);
+  if (entry.name === "." || entry.name === "..")
+    throw new Nonsense(`readdir told "${entry.name}", which the framework adds`);
+  if (!(Number.isSafeInteger(next) && next > DOTS))
+    throw new Nonsense(`readdir told the cookie ${Bun.inspect(entry.cookie)}`);
+  const ino = entry.ino;
+  if (ino !== undefined && !(Number.isSafeInteger(ino) && ino > 0))
+    throw new Nonsense(`readdir told the inode number ${Bun.inspect(ino)}`);
+}
+
+/** What stands for an inode number that nobody knows: readdir(3) must not see 0. */
+export const UNKNOWN_INO = 0xffffffff;

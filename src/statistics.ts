@@ -8,7 +8,8 @@ export class Statistics {
   readonly #counts: Float64Array;
   readonly #errors: Float64Array;
   readonly #timed: Float64Array;
-  readonly #buckets: Float64Array;
+  /** By operation number; numbers may be far apart. */
+  readonly #buckets: readonly (Float64Array | undefined)[];
   /** Requests answered or taken since the mount began. */
   served = 0;
 
@@ -18,7 +19,9 @@ export class Statistics {
     this.#counts = new Float64Array(names.length);
     this.#errors = new Float64Array(names.length);
     this.#timed = new Float64Array(names.length);
-    this.#buckets = new Float64Array(names.length * BUCKETS);
+    this.#buckets = names.map((name) =>
+      name === undefined ? undefined : new Float64Array(BUCKETS),
+    );
   }
 
   /** Whether the request that is about to be served is to be timed. */
@@ -34,7 +37,8 @@ export class Statistics {
     if (failed) (this.#errors[number] as number)++;
     if (nanoseconds < 0) return;
     (this.#timed[number] as number)++;
-    (this.#buckets[number * BUCKETS + bucketOf(nanoseconds)] as number)++;
+    const buckets = this.#buckets[number];
+    if (buckets) (buckets[bucketOf(nanoseconds)] as number)++;
   }
 
   /** One row per operation that was asked for, in the order of their numbers. Times in nanoseconds. */
@@ -68,8 +72,8 @@ export class Statistics {
 
   #percentile(number: number, share: number): number {
     let left = (this.#timed[number] as number) * share;
-    for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      left -= this.#buckets[number * BUCKETS + bucket] as number;
+    for (const [bucket, count] of this.#buckets[number]?.entries() ?? []) {
+      left -= count;
       if (left <= 0) return Math.round(2 ** ((bucket + 1) / STEPS));
     }
     return 0;

@@ -141,6 +141,14 @@ export function pad(size: number): Type<never> {
 /** A u64 that nobody reads, written as zero. */
 export const unread64: Type<never> = { ...pad(8), align: 8 };
 
+/**
+ * `size` bytes that are left alone, neither read nor written: text and data that are dealt with where they lie. With 0, only
+ * the place where they begin.
+ */
+export function room(size: number, align = 1): Type<never> {
+  return { ...scalar<never>(size, "", "", ""), align };
+}
+
 /** `size` raw bytes. Read as a copy, in `readInto` into the array that is there; a shorter value is filled with zeros. */
 export function bytes(size: number): Type<Uint8Array> {
   const type: Scalar<Uint8Array> = {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import {
   type AttributeNamespace,
   type Done,
@@ -32,6 +33,8 @@ interface Attributes {
  */
 export function extendedAttributes(volume: Volume): AttributeOperations {
   const all = new Map<Inode, Attributes>();
+  // ls -l asks for every file's label, until it is told that there are none to be had.
+  const labelled = existsSync("/sys/fs/selinux");
 
   /** Accounts for `attributes` being `bytes` long from now on; or answers false. */
   function resize(attributes: Attributes, bytes: number): boolean {
@@ -43,7 +46,11 @@ export function extendedAttributes(volume: Volume): AttributeOperations {
   return {
     getextattr(node, namespace, name) {
       if (namespace === "system") return EOPNOTSUPP;
-      return all.get(node)?.values.get(key(namespace, name)) ?? ENODATA;
+      const value = all.get(node)?.values.get(key(namespace, name));
+      return (
+        value ??
+        (!labelled && namespace === "security" && name === "selinux" ? EOPNOTSUPP : ENODATA)
+      );
     },
 
     setextattr(node, namespace, name, value, existing): Done {

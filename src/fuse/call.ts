@@ -1,3 +1,4 @@
+import type { ErrnoName } from "../errno.ts";
 import type { OpenFile } from "../files.ts";
 import type { Frame } from "../frame.ts";
 import type { Vnode } from "../nodes.ts";
@@ -50,8 +51,14 @@ export class FuseCall implements Call {
   /** open(2)'s flags of a file that is being made. */
   openFlags = 0;
   started = 0;
-  /** An answer is out, by deadline; what the operation still says is dropped. */
+  /** Nodes that the reply tells the kernel of: taken back if it does not go out. */
+  readonly handedOut: Vnode[] = [];
+  /** The reply tells of `file`, which is open now. */
+  opened = false;
+  /** An answer is out, by `giveUp`; what the operation still says is dropped. */
   answered = false;
+  /** While the operation is at work: fire its signal and answer this error in its place. False if it is answered already. */
+  giveUp: ((code: ErrnoName, reason: string) => boolean) | undefined;
   #controller: AbortController | undefined;
 
   constructor(connection: Connection) {
@@ -75,7 +82,10 @@ export class FuseCall implements Call {
     this.other = undefined;
     this.file = undefined;
     this.umask = 0;
+    this.handedOut.length = 0;
+    this.opened = false;
     this.answered = false;
+    this.giveUp = undefined;
   }
 
   /** The number of the request; above 2^53 rounded, which no kernel has come to. */

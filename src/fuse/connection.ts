@@ -4,33 +4,11 @@ import { Vnodes } from "../nodes.ts";
 import type { FileSystemOperations, NodeOperations } from "../operations.ts";
 import type { AnyFileSystem } from "../plugin.ts";
 import { Statistics } from "../statistics.ts";
+import type { Report, Wishes } from "../wishes.ts";
 import type { FuseCall } from "./call.ts";
 import { poll } from "./notify.ts";
 import { OPS, type Row } from "./ops.ts";
 import { type Validity, validity } from "./validity.ts";
-
-/** What a mount wants of the protocol, apart from its file system. */
-export interface Wishes {
-  /** Seconds; undefined: what the file system says, else the default. */
-  readonly attributeTimeout?: number | undefined;
-  readonly entryTimeout?: number | undefined;
-  readonly negativeTimeout?: number | undefined;
-  readonly directIo?: boolean | undefined;
-  readonly kernelCache?: boolean | undefined;
-  readonly writeback?: boolean | undefined;
-  readonly maxWrite?: number | undefined;
-  readonly maxReadahead?: number | undefined;
-  readonly maxBackground?: number | undefined;
-  readonly congestionThreshold?: number | undefined;
-  /** Milliseconds after which a pending operation is answered ETIMEDOUT. */
-  readonly deadline?: number | undefined;
-  /** Whom to serve; others get EACCES. */
-  readonly admits?: ((uid: number) => boolean) | undefined;
-  readonly trace?: ((line: string) => void) | undefined;
-}
-
-/** A bug in a plugin, or a message that is not of the protocol: what happened, and the cause with its stack. */
-export type Report = (message: string, cause?: unknown) => void;
 
 /** What was agreed with the kernel in INIT. */
 export interface Agreement {
@@ -98,7 +76,7 @@ export class Connection {
     };
     try {
       const result = action();
-      return isPromise(result) ? (result as Promise<T>).then(undefined, failed) : result;
+      return isPromise(result) ? Promise.resolve(result).then(undefined, failed) : result;
     } catch (cause) {
       return failed(cause);
     }

@@ -11,9 +11,6 @@ import {
 } from "./flags.ts";
 import type * as wire from "./structs.ts";
 
-/** The oldest kernel that is served: Linux 2.6.31, NetBSD's perfused. */
-export const OLDEST_MINOR = 12;
-
 /** The largest write that is asked for: 256 pages, what /proc/sys/fs/fuse/max_pages_limit allows. */
 export const MAX_WRITE = 1 << 20;
 

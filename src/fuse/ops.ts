@@ -1,6 +1,7 @@
 import type { FileSystemOperation, NodeOperation } from "../operations.ts";
 import type { Of, Struct } from "../struct.ts";
 import type { FuseCall } from "./call.ts";
+import { Opcode } from "./opcodes.ts";
 import * as r from "./reply.ts";
 import * as q from "./request.ts";
 import * as wire from "./structs.ts";
@@ -41,7 +42,6 @@ export interface Row {
 type AnyStruct = Struct<any>;
 
 interface Definition<In extends AnyStruct> {
-  readonly name: string;
   readonly in?: In;
   readonly names?: 1 | 2;
   readonly text?: "name" | "target" | "attribute";
@@ -57,33 +57,33 @@ interface Definition<In extends AnyStruct> {
 
 const NUMBERS = { ENOSYS: 38, EPERM: 1, EOPNOTSUPP: 95, EINVAL: 22, ENOTTY: 25, OK: 0 };
 
-function op<In extends AnyStruct>(definition: Definition<In>): Omit<Row, "opcode"> {
+function op<In extends AnyStruct>(definition: Definition<In>): Omit<Row, "opcode" | "name"> {
   const { absent = "ENOSYS", node = true, reply = true, ...rest } = definition;
-  return { ...rest, absent: NUMBERS[absent], node, reply } as unknown as Omit<Row, "opcode">;
+  return { ...rest, absent: NUMBERS[absent], node, reply } as unknown as Omit<
+    Row,
+    "opcode" | "name"
+  >;
 }
 
 const STOPS = "the kernel stops asking and";
 const REFUSED = "the call fails with EPERM";
 
-const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
-  1: op({
-    name: "LOOKUP",
+const TABLE: Readonly<Record<keyof typeof Opcode, Omit<Row, "opcode" | "name">>> = {
+  LOOKUP: op({
     names: 1,
     out: wire.EntryOut,
     needs: ["node.lookup"],
     run: q.lookup,
   }),
-  2: op({ name: "FORGET", in: wire.ForgetIn, reply: false, node: false, run: q.forget }),
-  3: op({
-    name: "GETATTR",
+  FORGET: op({ in: wire.ForgetIn, reply: false, node: false, run: q.forget }),
+  GETATTR: op({
     in: wire.GetattrIn,
     out: wire.AttrOut,
     needs: ["node.getattr"],
     otherwise: "stat(2) fails with ENOSYS",
     run: q.getattr,
   }),
-  4: op({
-    name: "SETATTR",
+  SETATTR: op({
     in: wire.SetattrIn,
     out: wire.AttrOut,
     needs: ["node.setattr"],
@@ -91,15 +91,13 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
     otherwise: "chmod(2), chown(2), truncate(2), utimensat(2) fail with EPERM",
     run: q.setattr,
   }),
-  5: op({
-    name: "READLINK",
+  READLINK: op({
     needs: ["node.readlink"],
     absent: "EINVAL",
     otherwise: "readlink(2) fails with EINVAL",
     run: (c) => r.after(c, c.connection.node.readlink?.(c.node, c) as never, r.target),
   }),
-  6: op({
-    name: "SYMLINK",
+  SYMLINK: op({
     names: 2,
     text: "target",
     out: wire.EntryOut,
@@ -109,8 +107,7 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
     run: (c) =>
       r.after(c, c.connection.node.symlink?.(c.node, c.name, c.secondName, c) as never, r.entry),
   }),
-  8: op({
-    name: "MKNOD",
+  MKNOD: op({
     in: wire.MknodIn,
     names: 1,
     out: wire.EntryOut,
@@ -119,8 +116,7 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
     otherwise: "mknod(2) fails with EPERM; a regular file needs one of both, others `mknod`",
     run: q.mknod,
   }),
-  9: op({
-    name: "MKDIR",
+  MKDIR: op({
     in: wire.MkdirIn,
     names: 1,
     out: wire.EntryOut,
@@ -129,24 +125,21 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
     otherwise: REFUSED,
     run: q.mkdir,
   }),
-  10: op({
-    name: "UNLINK",
+  UNLINK: op({
     names: 1,
     needs: ["node.remove"],
     absent: "EPERM",
     otherwise: REFUSED,
     run: (c) => r.after(c, c.connection.node.remove?.(c.node, c.name, c), r.empty),
   }),
-  11: op({
-    name: "RMDIR",
+  RMDIR: op({
     names: 1,
     needs: ["node.rmdir"],
     absent: "EPERM",
     otherwise: REFUSED,
     run: (c) => r.after(c, c.connection.node.rmdir?.(c.node, c.name, c), r.empty),
   }),
-  12: op({
-    name: "RENAME",
+  RENAME: op({
     in: wire.RenameIn,
     names: 2,
     needs: ["node.rename"],
@@ -154,8 +147,7 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
     otherwise: REFUSED,
     run: (c, { newdir }) => q.rename(c, newdir, 0),
   }),
-  13: op({
-    name: "LINK",
+  LINK: op({
     in: wire.LinkIn,
     names: 1,
     out: wire.EntryOut,
@@ -164,23 +156,20 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
     otherwise: REFUSED,
     run: q.link,
   }),
-  14: op({
-    name: "OPEN",
+  OPEN: op({
     in: wire.OpenIn,
     out: wire.OpenOut,
     otherwise: "every open is granted",
     run: q.open,
   }),
-  15: op({
-    name: "READ",
+  READ: op({
     in: wire.ReadIn,
     needs: ["node.read"],
     absent: "EOPNOTSUPP",
     otherwise: "read(2) fails with EOPNOTSUPP",
     run: q.read,
   }),
-  16: op({
-    name: "WRITE",
+  WRITE: op({
     in: wire.WriteIn,
     data: true,
     out: wire.WriteOut,
@@ -189,23 +178,20 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
     otherwise: "write(2) fails with EOPNOTSUPP",
     run: q.write,
   }),
-  17: op({
-    name: "STATFS",
+  STATFS: op({
     out: wire.StatfsOut,
     otherwise: "df(1) shows zeros",
     node: false,
     run: q.statfs,
   }),
-  18: op({ name: "RELEASE", in: wire.ReleaseIn, run: q.release }),
-  20: op({
-    name: "FSYNC",
+  RELEASE: op({ in: wire.ReleaseIn, run: q.release }),
+  FSYNC: op({
     in: wire.FsyncIn,
     needs: ["node.fsync"],
     otherwise: `${STOPS} fsync(2) succeeds`,
     run: q.fsync,
   }),
-  21: op({
-    name: "SETXATTR",
+  SETXATTR: op({
     in: wire.SetxattrIn,
     names: 1,
     text: "attribute",
@@ -214,8 +200,7 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
     otherwise: `${STOPS} setxattr(2) fails with EOPNOTSUPP`,
     run: q.setxattr,
   }),
-  22: op({
-    name: "GETXATTR",
+  GETXATTR: op({
     in: wire.GetxattrIn,
     names: 1,
     text: "attribute",
@@ -223,81 +208,70 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
     otherwise: `${STOPS} getxattr(2) fails with EOPNOTSUPP`,
     run: q.getxattr,
   }),
-  23: op({
-    name: "LISTXATTR",
+  LISTXATTR: op({
     in: wire.GetxattrIn,
     needs: ["node.listextattr"],
     otherwise: `${STOPS} listxattr(2) fails with EOPNOTSUPP`,
     run: q.listxattr,
   }),
-  24: op({
-    name: "REMOVEXATTR",
+  REMOVEXATTR: op({
     names: 1,
     text: "attribute",
     needs: ["node.deleteextattr"],
     otherwise: `${STOPS} removexattr(2) fails with EOPNOTSUPP`,
     run: q.removexattr,
   }),
-  25: op({
-    name: "FLUSH",
+  FLUSH: op({
     in: wire.FlushIn,
     otherwise: `${STOPS} close(2) succeeds`,
     run: q.flush,
   }),
-  26: op({ name: "INIT", in: wire.InitIn, out: wire.InitOut, node: false, run: q.init }),
-  27: op({
-    name: "OPENDIR",
+  INIT: op({ in: wire.InitIn, out: wire.InitOut, node: false, run: q.init }),
+  OPENDIR: op({
     in: wire.OpenIn,
     out: wire.OpenOut,
     otherwise: "every open is granted",
     run: q.opendir,
   }),
-  28: op({
-    name: "READDIR",
+  READDIR: op({
     in: wire.ReadIn,
     out: wire.Dirent,
     otherwise: "the directory shows empty",
     run: (c, a) => q.readdir(c, a, false),
   }),
-  29: op({ name: "RELEASEDIR", in: wire.ReleaseIn, run: q.release }),
-  30: op({
-    name: "FSYNCDIR",
+  RELEASEDIR: op({ in: wire.ReleaseIn, run: q.release }),
+  FSYNCDIR: op({
     in: wire.FsyncIn,
     needs: ["node.fsync"],
     otherwise: `${STOPS} fsync(2) succeeds`,
     run: q.fsync,
   }),
-  31: op({
-    name: "GETLK",
+  GETLK: op({
     in: wire.LkIn,
     out: wire.LkOut,
     needs: ["node.advlock"],
     otherwise: "the kernel keeps locks itself",
     run: q.getlk,
   }),
-  32: op({
-    name: "SETLK",
+  SETLK: op({
     in: wire.LkIn,
     needs: ["node.advlock"],
     otherwise: "the kernel keeps locks itself",
     run: (c, a) => q.setlk(c, a, "set"),
   }),
-  33: op({
-    name: "SETLKW",
+  SETLKW: op({
     in: wire.LkIn,
     needs: ["node.advlock"],
     otherwise: "the kernel keeps locks itself",
     run: (c, a) => q.setlk(c, a, "wait"),
   }),
-  34: op({
-    name: "ACCESS",
+  ACCESS: op({
     in: wire.AccessIn,
     needs: ["node.access"],
     otherwise: "the kernel checks permissions itself",
     run: (c, { mask }) => r.after(c, c.connection.node.access?.(c.node, mask & 7, c), r.empty),
   }),
-  35: op({
-    name: "CREATE",
+  CREATE: op({
     in: wire.CreateIn,
     names: 1,
     out: wire.EntryOut,
@@ -306,15 +280,13 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
     otherwise: "open(2) with O_CREAT fails with EPERM",
     run: q.create,
   }),
-  36: op({
-    name: "INTERRUPT",
+  INTERRUPT: op({
     in: wire.InterruptIn,
     reply: false,
     node: false,
     run: q.interrupt,
   }),
-  37: op({
-    name: "BMAP",
+  BMAP: op({
     in: wire.BmapIn,
     out: wire.BmapOut,
     needs: ["node.bmap"],
@@ -322,9 +294,8 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
     run: (c, a) =>
       r.after(c, c.connection.node.bmap?.(c.node, a.block, a.blocksize, c) as never, r.block),
   }),
-  38: op({ name: "DESTROY", node: false, run: r.empty }),
-  39: op({
-    name: "IOCTL",
+  DESTROY: op({ node: false, run: r.empty }),
+  IOCTL: op({
     in: wire.IoctlIn,
     data: true,
     out: wire.IoctlOut,
@@ -333,47 +304,41 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
     otherwise: "ioctl(2) fails with ENOTTY",
     run: q.ioctl,
   }),
-  40: op({
-    name: "POLL",
+  POLL: op({
     in: wire.PollIn,
     out: wire.PollOut,
     needs: ["node.poll"],
     otherwise: `${STOPS} files are always readable and writable`,
     run: q.poll,
   }),
-  41: op({
-    name: "NOTIFY_REPLY",
+  NOTIFY_REPLY: op({
     in: wire.NotifyRetrieveIn,
     data: true,
     reply: false,
     node: false,
     run: q.notifyReply,
   }),
-  42: op({
-    name: "BATCH_FORGET",
+  BATCH_FORGET: op({
     in: wire.BatchForgetIn,
     data: true,
     reply: false,
     node: false,
     run: q.batchForget,
   }),
-  43: op({
-    name: "FALLOCATE",
+  FALLOCATE: op({
     in: wire.FallocateIn,
     needs: ["node.fallocate", "node.fdiscard"],
     absent: "EOPNOTSUPP",
     otherwise: "fallocate(2) fails with EOPNOTSUPP",
     run: q.fallocate,
   }),
-  44: op({
-    name: "READDIRPLUS",
+  READDIRPLUS: op({
     in: wire.ReadIn,
     out: wire.Direntplus,
     otherwise: "the directory shows empty",
     run: (c, a) => q.readdir(c, a, true),
   }),
-  45: op({
-    name: "RENAME2",
+  RENAME2: op({
     in: wire.Rename2In,
     names: 2,
     needs: ["node.rename"],
@@ -381,45 +346,39 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
     otherwise: REFUSED,
     run: (c, { newdir, flags }) => q.rename(c, newdir, flags),
   }),
-  46: op({
-    name: "LSEEK",
+  LSEEK: op({
     in: wire.LseekIn,
     out: wire.LseekOut,
     needs: ["node.seek"],
     otherwise: `${STOPS} the whole file is data`,
     run: q.lseek,
   }),
-  47: op({
-    name: "COPY_FILE_RANGE",
+  COPY_FILE_RANGE: op({
     in: wire.CopyFileRangeIn,
     out: wire.WriteOut,
     needs: ["node.copyRange"],
     otherwise: `${STOPS} copies by reading and writing`,
     run: (c, a) => q.copyRange(c, a, r.written, 0x7ffff000),
   }),
-  48: op({
-    name: "SETUPMAPPING",
+  SETUPMAPPING: op({
     in: wire.SetupmappingIn,
     otherwise: "never asked: DAX is virtiofs' own",
     run: q.unsupported,
   }),
-  49: op({
-    name: "REMOVEMAPPING",
+  REMOVEMAPPING: op({
     in: wire.RemovemappingIn,
     data: true,
     otherwise: "never asked: DAX is virtiofs' own",
     run: q.unsupported,
   }),
-  50: op({
-    name: "SYNCFS",
+  SYNCFS: op({
     in: wire.SyncfsIn,
     needs: ["fs.sync"],
     otherwise: `${STOPS} syncfs(2) succeeds`,
     node: false,
     run: (c) => r.after(c, c.connection.fs.sync?.(c), r.empty),
   }),
-  51: op({
-    name: "TMPFILE",
+  TMPFILE: op({
     in: wire.CreateIn,
     names: 1,
     out: wire.EntryOut,
@@ -427,8 +386,7 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
     otherwise: `${STOPS} open(2) with O_TMPFILE fails with EOPNOTSUPP`,
     run: q.tmpfile,
   }),
-  52: op({
-    name: "STATX",
+  STATX: op({
     in: wire.StatxIn,
     out: wire.StatxOut,
     needs: ["node.getattr"],
@@ -437,16 +395,14 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
       return r.after(c, r.attributesOf(c, c.node), r.statx);
     },
   }),
-  53: op({
-    name: "COPY_FILE_RANGE_64",
+  COPY_FILE_RANGE_64: op({
     in: wire.CopyFileRangeIn,
     out: wire.CopyFileRangeOut,
     needs: ["node.copyRange"],
     otherwise: `${STOPS} copies by reading and writing`,
     run: (c, a) => q.copyRange(c, a, q.copied, Number.MAX_SAFE_INTEGER),
   }),
-  4096: op({
-    name: "CUSE_INIT",
+  CUSE_INIT: op({
     in: wire.CuseInitIn,
     otherwise: "never asked: character devices have a device of their own, /dev/cuse",
     node: false,
@@ -454,10 +410,11 @@ const TABLE: Readonly<Record<number, Omit<Row, "opcode">>> = {
   }),
 };
 
-/** The rows by opcode; holes are numbers that mean nothing. CUSE_INIT is far off: see `rowOf`. */
+/** The rows by opcode; holes are numbers that mean nothing. */
 export const OPS: readonly (Row | undefined)[] = Object.entries(TABLE).reduce<(Row | undefined)[]>(
-  (rows, [opcode, row]) => {
-    rows[Number(opcode)] = { opcode: Number(opcode), ...row };
+  (rows, [name, row]) => {
+    const opcode = Opcode[name as keyof typeof Opcode];
+    rows[opcode] = { opcode, name, ...row };
     return rows;
   },
   [],

@@ -1,12 +1,12 @@
-import { type Awaitable, isPromise } from "../awaitable.ts";
+import { direntType } from "../attributes.ts";
+import { type Awaitable, isPromise, then } from "../awaitable.ts";
 import { Errno } from "../errno.ts";
 import { S_IFDIR } from "../mode.ts";
-import { encodeName, isName, nameLength } from "../name.ts";
-import type { Attributes, DirectoryEntry } from "../operations.ts";
-import { DOTS, type Place, type Scan } from "../scan.ts";
-import { direntType, Nonsense } from "./attr.ts";
+import { encodeName, nameLength } from "../name.ts";
+import type { Attributes } from "../operations.ts";
+import { checkEntry, DOTS, type Place, type Scan, UNKNOWN_INO } from "../scan.ts";
 import { type FuseCall, PAYLOAD } from "./call.ts";
-import { after, attributesOf, fillEntry, type Outcome } from "./reply.ts";
+import { after, attempt, attributesOf, checkNode, fillEntry, type Outcome } from "./reply.ts";
 import * as wire from "./structs.ts";
 
 /** READDIR and READDIRPLUS: fill the reply with entries from `offset` on, as many as it has room for (`call.limit`). */
@@ -74,8 +74,7 @@ class Page {
   #fill(): Awaitable<number | Errno> {
     for (;;) {
       const place = this.#scan.next();
-      if (isPromise(place))
-        return (place as Promise<Place | undefined>).then((p) => this.#goOn(this.#add(p)));
+      if (isPromise(place)) return Promise.resolve(place).then((p) => this.#goOn(this.#add(p)));
       const more = this.#add(place as Place | undefined);
       if (isPromise(more)) return this.#goOn(more);
       if (more !== true) return more === false ? this.size : (more as Errno);
@@ -87,11 +86,11 @@ class Page {
     return more === true ? this.#fill() : more === false ? this.size : (more as Errno);
   }
 
-  /** Whether there is room for more after this one; an error ends the page where it is, unless it is empty. */
+  /** Whether there is room for more after this one. */
   #add(place: Place | undefined): Awaitable<boolean | Errno> {
     if (place === undefined) return false;
     const { entry, next } = place;
-    check(entry, next);
+    checkEntry(entry, next);
     const { node, name, mode } = entry;
     const { vnodes } = this.#call.connection;
     if (!this.#plus) {
@@ -99,25 +98,28 @@ class Page {
       return this.put(name, ino, mode, next) && this.#took(place);
     }
     if (this.#at + this.#entryOut + padded(nameLength(name)) > this.#end) return false;
-    const found = node ?? this.#call.connection.node.lookup(this.#call.node, name, this.#call);
-    return isPromise(found)
-      ? (found as Promise<object | null | Errno>).then((late) => this.#withNode(place, late))
-      : this.#withNode(place, found as object | null | Errno);
+    const call = this.#call;
+    const found = node ?? attempt(() => call.connection.node.lookup(call.node, name, call));
+    return then(found, (node) => this.#withNode(place, node));
   }
 
   #withNode(place: Place, node: object | null | Errno): Awaitable<boolean> {
-    if (node === null || node instanceof Errno) return this.#took(place);
-    const attributes = attributesOf(this.#call, node);
-    return isPromise(attributes)
-      ? (attributes as Promise<Attributes | Errno>).then((late) =>
-          this.#withAttributes(place, node, late),
-        )
-      : this.#withAttributes(place, node, attributes as Attributes | Errno);
+    if (node === null || node instanceof Errno) return this.#without(place, node?.code);
+    checkNode(node);
+    const attributes = attempt(() => attributesOf(this.#call, node));
+    return then(attributes, (known) => this.#withAttributes(place, node, known));
   }
 
-  /** A name whose node is gone by now is left out; the kernel would be told a lie. */
+  /** A name whose node is gone by now is left out. Of one that cannot be looked at only the name is told (`nodeid` 0). */
+  #without(place: Place, code: string = "ENOENT"): boolean {
+    const { entry, next } = place;
+    if (code !== "ENOENT" && !this.put(entry.name, entry.ino ?? UNKNOWN_INO, entry.mode, next))
+      return false;
+    return this.#took(place);
+  }
+
   #withAttributes(place: Place, node: object, attributes: Attributes | Errno): boolean {
-    if (attributes instanceof Errno) return this.#took(place);
+    if (attributes instanceof Errno) return this.#without(place, attributes.code);
     const { entry, next } = place;
     fillEntry(this.#call, node, attributes, this.#at);
     const ino = this.#call.scratch.entry.attr.ino;
@@ -131,22 +133,7 @@ class Page {
   }
 }
 
-/** What stands for an inode number that nobody knows: readdir(3) must not see 0. */
-const UNKNOWN_INO = 0xffffffff;
-
 /** Bytes of a dirent with a name of `length` bytes, up to a multiple of 8 (FUSE_DIRENT_SIZE). */
 function padded(length: number): number {
   return (wire.Dirent.size + length + 7) & ~7;
-}
-
-function check(entry: DirectoryEntry<object>, next: number): void {
-  if (!(typeof entry?.name === "string" && isName(entry.name)))
-    throw new Nonsense(`readdir told ${Bun.inspect(entry, { depth: 1 }).slice(0, 200)}`);
-  if (entry.name === "." || entry.name === "..")
-    throw new Nonsense(`readdir told "${entry.name}", which the framework adds`);
-  if (!(Number.isSafeInteger(next) && next > DOTS))
-    throw new Nonsense(`readdir told the cookie ${Bun.inspect(entry.cookie)}`);
-  const ino = entry.ino;
-  if (ino !== undefined && !(Number.isSafeInteger(ino) && ino > 0))
-    throw new Nonsense(`readdir told the inode number ${Bun.inspect(ino)}`);
 }

@@ -1,11 +1,13 @@
 import { type Awaitable, isPromise } from "../awaitable.ts";
-import { EPROTO, ERANGE, Errno } from "../errno.ts";
+import { ERANGE, Errno } from "../errno.ts";
 import { OpenFile } from "../files.ts";
 import { S_IFDIR, S_IFMT } from "../mode.ts";
 import { encodeName, nameLength } from "../name.ts";
+import { Nonsense } from "../nonsense.ts";
 import type { Attributes, FileSystemStatistics, Lock } from "../operations.ts";
+import { after, attempt, NO_REPLY, type Outcome } from "../outcome.ts";
 import type { Of, Struct } from "../struct.ts";
-import { attributeValidity, entryValidity, fillAttr, Nonsense } from "./attr.ts";
+import { attributeValidity, entryValidity, fillAttr } from "./attr.ts";
 import { type FuseCall, PAYLOAD } from "./call.ts";
 import { FopenFlags, LockType } from "./flags.ts";
 import * as wire from "./structs.ts";
@@ -15,33 +17,7 @@ import * as wire from "./structs.ts";
  * answers how many bytes it wrote, or an error.
  */
 
-/** How a request ends: bytes of payload, or an error. */
-export type Outcome = Awaitable<number | Errno>;
-
-/** The outcome of requests that are never answered (FORGET and its kin). */
-export const NO_REPLY = -1;
-
-/**
- * Go on with what an operation answered: at once when it is a value, later when it is a promise. `next` is a
- * function that stands by itself, so that nothing is allocated for values.
- */
-export function after<T>(
-  call: FuseCall,
-  answer: Awaitable<T | Errno>,
-  next: (call: FuseCall, value: T) => Outcome,
-): Outcome {
-  if (isPromise(answer))
-    return (answer as Promise<T | Errno>).then((late) => settle(call, late, next));
-  return answer instanceof Errno ? answer : next(call, answer as T);
-}
-
-function settle<T>(
-  call: FuseCall,
-  value: T | Errno,
-  next: (call: FuseCall, value: T) => Outcome,
-): Outcome {
-  return value instanceof Errno ? value : next(call, value);
-}
+export { after, attempt, NO_REPLY, type Outcome };
 
 /** An operation that answers nothing. */
 export function empty(): number {
@@ -68,12 +44,17 @@ const NOT_FOUND = new Errno("ENOENT");
 
 /** A node that is handed to the kernel under a name. */
 export function entry(call: FuseCall, node: object): Outcome {
-  if (typeof node !== "object" || node === null)
-    throw new Nonsense(`a node is ${Bun.inspect(node)}`);
+  checkNode(node);
   const attributes = attributesOf(call, node);
   if (isPromise(attributes))
-    return (attributes as Promise<Attributes | Errno>).then((late) => entryWith(call, node, late));
+    return Promise.resolve(attributes).then((late) => entryWith(call, node, late));
   return entryWith(call, node, attributes as Attributes | Errno);
+}
+
+/** Nodes are objects. */
+export function checkNode(node: object): void {
+  if (typeof node !== "object" || node === null)
+    throw new Nonsense(`a node is ${Bun.inspect(node)}`);
 }
 
 function entryWith(call: FuseCall, node: object, attributes: Attributes | Errno): number | Errno {
@@ -81,7 +62,7 @@ function entryWith(call: FuseCall, node: object, attributes: Attributes | Errno)
   return fillEntry(call, node, attributes, PAYLOAD);
 }
 
-/** EntryOut at `at` of the reply; the kernel has one more lookup of the node from here on. */
+/** EntryOut at `at` of the reply; the kernel has one more lookup of the node from here on, if the reply goes out. */
 export function fillEntry(
   call: FuseCall,
   node: object,
@@ -91,21 +72,17 @@ export function fillEntry(
   const { connection } = call;
   const { entry: out } = call.scratch;
   const vnode = connection.vnodes.handOut(node);
-  try {
-    fillAttr(out.attr, attributes, vnode);
-    if (isDirectory(attributes)) vnode.parent = call.vnode;
-    const name = entryValidity(call, attributes);
-    const attr = attributeValidity(call, attributes);
-    out.nodeid = vnode.id;
-    out.generation = vnode.generation;
-    out.entryValid = name.sec;
-    out.entryValidNsec = name.nsec;
-    out.attrValid = attr.sec;
-    out.attrValidNsec = attr.nsec;
-  } catch (nonsense) {
-    connection.vnodes.forget(vnode, 1);
-    throw nonsense;
-  }
+  call.handedOut.push(vnode);
+  fillAttr(out.attr, attributes, vnode);
+  if (isDirectory(attributes)) vnode.parent = call.vnode;
+  const name = entryValidity(call, attributes);
+  const attr = attributeValidity(call, attributes);
+  out.nodeid = vnode.id;
+  out.generation = vnode.generation;
+  out.entryValid = name.sec;
+  out.entryValidNsec = name.nsec;
+  out.attrValid = attr.sec;
+  out.attrValidNsec = attr.nsec;
   const struct = wire.EntryOut.at(minorOf(call));
   struct.write(call.frame.replyView, at, out);
   return struct.size;
@@ -178,6 +155,7 @@ export function openOut(call: FuseCall, at: number): number {
   const { open: out } = call.scratch;
   const { file, connection } = call;
   if (file && keeps(call, file)) connection.files.add(file);
+  call.opened = true;
   out.fh = file?.handle ?? 0;
   out.openFlags = file ? fopen(file) : 0;
   out.backingId = 0;
@@ -254,10 +232,13 @@ export function statistics(call: FuseCall, value: FileSystemStatistics): number 
     frsize: value.frsize,
   };
   for (const [name, number] of Object.entries(st))
-    if (!(Number.isSafeInteger(number) && number >= 0))
+    if (!(Number.isSafeInteger(number) && number >= 0 && (number < 2 ** 32 || COUNTS.has(name))))
       throw new Nonsense(`statvfs: ${name} is ${Bun.inspect(number)}`);
   return put(call, wire.StatfsOut, { st });
 }
+
+/** Fields of StatfsOut that have 64 bits. */
+const COUNTS: ReadonlySet<string> = new Set(["blocks", "bfree", "bavail", "files", "ffree"]);
 
 /** GETXATTR, LISTXATTR: the bytes, or with no room asked for (`call.limit` 0) their number. */
 export function attributeBytes(call: FuseCall, value: Uint8Array): number | Errno {
@@ -271,12 +252,20 @@ export function attributeBytes(call: FuseCall, value: Uint8Array): number | Errn
 
 /** GETLK: the lock in the way, or none. */
 export function lock(call: FuseCall, value: Lock): number {
-  const types = { read: LockType.RDLCK, write: LockType.WRLCK, unlock: LockType.UNLCK };
-  const type = types[value?.type];
-  if (type === undefined) throw new Nonsense(`a lock is ${Bun.inspect(value)}`);
-  const { start, end, pid } = value;
+  const type = LOCK_TYPES.get(value?.type);
+  const { start, end, pid } = value ?? {};
+  const isRange = Number.isSafeInteger(start) && start >= 0 && end >= start;
+  const isWhole = Number.isSafeInteger(end) || end === Number.POSITIVE_INFINITY;
+  if (type === undefined || !isRange || !isWhole || pid >>> 0 !== pid)
+    throw new Nonsense(`a lock is ${Bun.inspect(value)}`);
   return put(call, wire.LkOut, { lk: { start, end, type, pid } });
 }
+
+const LOCK_TYPES: ReadonlyMap<Lock["type"], number> = new Map([
+  ["read", LockType.RDLCK],
+  ["write", LockType.WRLCK],
+  ["unlock", LockType.UNLCK],
+]);
 
 /** LSEEK. */
 export function position(call: FuseCall, offset: number): number {
@@ -302,10 +291,11 @@ export function events(call: FuseCall, revents: number): number {
 export function ioctlResult(
   call: FuseCall,
   value: { result: number; output?: Uint8Array },
-): number | Errno {
+): number {
   const output = value?.output ?? NOTHING;
-  if (!Number.isInteger(value?.result)) throw new Nonsense(`ioctl answered ${Bun.inspect(value)}`);
-  if (output.length > call.limit) return EPROTO;
+  const isResult = (value?.result | 0) === value?.result;
+  if (!isResult || !(output instanceof Uint8Array && output.length <= call.limit))
+    throw new Nonsense(`ioctl answered ${Bun.inspect(value)}, room was ${call.limit} bytes`);
   const size = put(call, wire.IoctlOut, { result: value.result, flags: 0, inIovs: 0, outIovs: 0 });
   call.frame.reply.set(output, PAYLOAD + size);
   return size + output.length;

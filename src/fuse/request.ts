@@ -1,32 +1,27 @@
 import { now } from "../../ffi/clock.ts";
-import { type Awaitable, isPromise } from "../awaitable.ts";
-import {
-  EBADF,
-  EINVAL,
-  EIO,
-  ENOSYS,
-  ENXIO,
-  EOPNOTSUPP,
-  EPERM,
-  EPROTO,
-  Errno,
-  ESTALE,
-} from "../errno.ts";
+import { isMode } from "../attributes.ts";
+import { type Awaitable, isPromise, then } from "../awaitable.ts";
+import { EBADF, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, EPROTO, Errno, ESTALE } from "../errno.ts";
 import type { OpenFile } from "../files.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../mode.ts";
 import { encodeName, nameLength } from "../name.ts";
 import type { Vnode } from "../nodes.ts";
+import { Nonsense } from "../nonsense.ts";
 import type { AttributeNamespace, Attributes, Changes, Lock } from "../operations.ts";
 import { Scan } from "../scan.ts";
 import type { Of } from "../struct.ts";
-import { changesOf, Nonsense } from "./attr.ts";
+import { changesOf } from "./attr.ts";
 import { type FuseCall, PAYLOAD } from "./call.ts";
+import type { Connection } from "./connection.ts";
+import { releaseWhenDying } from "./dying.ts";
 import {
+  Constants,
   Fallocate,
   FattrFlags,
   FsyncFlags,
+  has,
+  InitFlags,
   LkFlags,
-  LockType,
   O,
   OpenFlags,
   PollFlags,
@@ -51,6 +46,7 @@ type Outcome = r.Outcome;
 /** INIT: agree on minor, flags and sizes. */
 export function init(call: FuseCall, argument: Of<typeof wire.InitIn>): Outcome {
   const { connection } = call;
+  if (argument.major < Constants.KERNEL_VERSION) return EPROTO;
   const { agreement, out } = negotiate(argument, connection);
   if (agreement) {
     connection.agreement = agreement;
@@ -107,9 +103,11 @@ export function setattr(call: FuseCall, argument: Of<typeof wire.SetattrIn>): Ou
     changes.mode === undefined &&
     ((valid & (FattrFlags.KILL_SUIDGID | FattrFlags.UID | FattrFlags.GID)) !== 0 || asked === 0);
   if (!kills) return change(call, changes);
-  return r.after(call, r.attributesOf(call, call.node), (c, { mode }) => {
+  return r.after(call, r.attributesOf(call, call.node), (c, { mode, uid }) => {
     const left = withoutSetId(mode);
-    if (left !== mode && (mode & S_IFMT) !== S_IFDIR) changes.mode = left & 0o7777;
+    // Where nothing is asked for, the kernel has not looked at who asks; a write by anyone says so itself.
+    const may = asked !== 0 || c.uid === 0 || c.uid === uid;
+    if (may && left !== mode && (mode & S_IFMT) !== S_IFDIR) changes.mode = left & 0o7777;
     return change(c, changes);
   });
 }
@@ -145,11 +143,12 @@ function clearingSetId(call: FuseCall, vnode: Vnode, next: (call: FuseCall) => O
 export function mknod(call: FuseCall, argument: Of<typeof wire.MknodIn>): Outcome {
   const { node } = call.connection;
   const { mode } = argument;
+  if (!isMode(mode)) return EINVAL;
   call.umask = argument.umask;
   if ((mode & S_IFMT) === S_IFREG && node.create)
     return r.after(call, node.create(call.node, call.name, mode, call), r.entry);
-  const answer = node.mknod?.(call.node, call.name, mode, argument.rdev, call) ?? EPERM;
-  return r.after(call, answer, r.entry);
+  if (!node.mknod) return EPERM;
+  return r.after(call, node.mknod(call.node, call.name, mode, argument.rdev, call), r.entry);
 }
 
 export function mkdir(call: FuseCall, argument: Of<typeof wire.MkdirIn>): Outcome {
@@ -185,8 +184,7 @@ function linked(call: FuseCall): Outcome {
 }
 
 export function open(call: FuseCall, argument: Of<typeof wire.OpenIn>): Outcome {
-  const { connection } = call;
-  if (!connection.needsOpen) return ENOSYS;
+  if (grantsUnasked(call.connection)) return ENOSYS;
   if (argument.openFlags & OpenFlags.KILL_SUIDGID && argument.flags & O.TRUNC)
     return clearingSetId(call, call.vnode, (c) => grant(c, argument.flags));
   return grant(call, argument.flags);
@@ -251,8 +249,8 @@ function writeAt(call: FuseCall, size: number, offset: number): Outcome {
 }
 
 export function statfs(call: FuseCall): Outcome {
-  const answer = call.connection.fs.statvfs?.(call) ?? NO_STATISTICS;
-  return r.after(call, answer, r.statistics);
+  const { fs } = call.connection;
+  return r.after(call, fs.statvfs ? fs.statvfs(call) : NO_STATISTICS, r.statistics);
 }
 
 const NO_STATISTICS = { frsize: 4096, blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0 };
@@ -263,11 +261,16 @@ export function release(call: FuseCall, argument: Of<typeof wire.ReleaseIn>): Ou
   const file = connection.files.at(argument.fh);
   if (!file) return 0;
   call.file = file;
-  const unlocked =
-    argument.releaseFlags & ReleaseFlags.FLOCK_UNLOCK
-      ? connection.node.advlock?.(call.node, "set", UNLOCKED, argument.lockOwner, "flock", call)
-      : undefined;
-  return r.after(call, unlocked as Awaitable<undefined | Errno>, closeFile);
+  if ((argument.releaseFlags & ReleaseFlags.FLOCK_UNLOCK) === 0) return closeFile(call);
+  return then(unlock(call, argument.lockOwner, "flock"), () => closeFile(call));
+}
+
+/** Drop all locks of an owner. It goes with a close, which cannot fail because of it. */
+function unlock(call: FuseCall, owner: bigint, kind: "posix" | "flock"): Awaitable<unknown> {
+  const { connection } = call;
+  return connection.attempt<unknown>("unlocking", () =>
+    connection.node.advlock?.(call.node, "set", UNLOCKED, owner, kind, call),
+  );
 }
 
 /** The end of an open, also of those that the mount's end leaves. */
@@ -288,9 +291,8 @@ export function flush(call: FuseCall, argument: Of<typeof wire.FlushIn>): Outcom
   if (!(node.close || node.advlock)) return ENOSYS;
   useFile(call, argument.fh);
   // close(2) drops the POSIX locks of its process on the file: fcntl(2).
-  const unlocked = node.advlock?.(call.node, "set", UNLOCKED, argument.lockOwner, "posix", call);
-  return r.after(call, unlocked as Awaitable<undefined | Errno>, (c) =>
-    r.after(c, node.close?.(c.node, c.file, c), r.empty),
+  return then(unlock(call, argument.lockOwner, "posix"), () =>
+    r.after(call, node.close?.(call.node, call.file, call), r.empty),
   );
 }
 
@@ -304,18 +306,19 @@ export function fsync(call: FuseCall, argument: Of<typeof wire.FsyncIn>): Outcom
 
 const NAMESPACES: readonly AttributeNamespace[] = ["user", "trusted", "security", "system"];
 
-/** "user.mime_type" as namespace and name. */
-function attributeName(full: string): { namespace: AttributeNamespace; name: string } | undefined {
+/** "user.mime_type" as namespace and name. As in Linux, a namespace alone is EINVAL. */
+function attributeName(full: string): { namespace: AttributeNamespace; name: string } | Errno {
   const dot = full.indexOf(".");
   const namespace = NAMESPACES.find((known) => known.length === dot && full.startsWith(known));
-  return namespace && full.length > dot + 1 ? { namespace, name: full.slice(dot + 1) } : undefined;
+  if (!namespace) return EOPNOTSUPP;
+  return full.length > dot + 1 ? { namespace, name: full.slice(dot + 1) } : EINVAL;
 }
 
 export function setxattr(call: FuseCall, argument: Of<typeof wire.SetxattrIn>): Outcome {
   const { size, flags } = argument;
   if (size > call.frame.length - call.dataAt) return EPROTO;
   const named = attributeName(call.name);
-  if (!named) return EOPNOTSUPP;
+  if (named instanceof Errno) return named;
   if (flags === (Xattr.CREATE | Xattr.REPLACE)) return EINVAL;
   const existing = flags & Xattr.CREATE ? "create" : flags & Xattr.REPLACE ? "replace" : "any";
   const { node } = call.connection;
@@ -328,7 +331,7 @@ export function setxattr(call: FuseCall, argument: Of<typeof wire.SetxattrIn>): 
 
 export function getxattr(call: FuseCall, { size }: Of<typeof wire.GetxattrIn>): Outcome {
   const named = attributeName(call.name);
-  if (!named) return EOPNOTSUPP;
+  if (named instanceof Errno) return named;
   call.limit = size;
   const { node } = call.connection;
   const answer = node.getextattr?.(call.node, named.namespace, named.name, call) as Awaitable<
@@ -339,7 +342,7 @@ export function getxattr(call: FuseCall, { size }: Of<typeof wire.GetxattrIn>): 
 
 export function removexattr(call: FuseCall): Outcome {
   const named = attributeName(call.name);
-  if (!named) return EOPNOTSUPP;
+  if (named instanceof Errno) return named;
   const { node } = call.connection;
   return r.after(call, node.deleteextattr?.(call.node, named.namespace, named.name, call), r.empty);
 }
@@ -353,9 +356,13 @@ export function listxattr(call: FuseCall, { size }: Of<typeof wire.GetxattrIn>):
 function listNamespaces(call: FuseCall, next: number, full: string[]): Outcome {
   for (let i = next; i < NAMESPACES.length; i++) {
     const namespace = NAMESPACES[i] as AttributeNamespace;
-    const answer = call.connection.node.listextattr?.(call.node, namespace, call);
+    // For the privileged only, says xattr(7). The kernel sees to that in all calls but this one.
+    if (namespace === "trusted" && call.uid !== 0) continue;
+    const answer = r.attempt<Iterable<string>>(
+      () => call.connection.node.listextattr?.(call.node, namespace, call) as never,
+    );
     if (isPromise(answer))
-      return (answer as Promise<Iterable<string> | Errno>).then(
+      return Promise.resolve(answer).then(
         (names) => addNames(full, namespace, names) ?? listNamespaces(call, i + 1, full),
       );
     const failed = addNames(full, namespace, answer as Iterable<string> | Errno);
@@ -382,16 +389,11 @@ function addNames(
 }
 
 export function getlk(call: FuseCall, argument: Of<typeof wire.LkIn>): Outcome {
+  const lock = lockOf(argument);
+  if (!lock) return EINVAL;
   useFile(call, argument.fh);
   const { node } = call.connection;
-  const answer = node.advlock?.(
-    call.node,
-    "get",
-    lockOf(argument),
-    argument.owner,
-    kindOf(argument),
-    call,
-  );
+  const answer = node.advlock?.(call.node, "get", lock, argument.owner, kindOf(argument), call);
   return r.after(call, answer as Awaitable<Lock | Errno>, r.lock);
 }
 
@@ -400,39 +402,45 @@ export function setlk(
   argument: Of<typeof wire.LkIn>,
   operation: "set" | "wait",
 ): Outcome {
+  const lock = lockOf(argument);
+  if (!lock) return EINVAL;
   useFile(call, argument.fh);
   const { node } = call.connection;
-  const answer = node.advlock?.(
-    call.node,
-    operation,
-    lockOf(argument),
-    argument.owner,
-    kindOf(argument),
-    call,
-  );
+  const answer = node.advlock?.(call.node, operation, lock, argument.owner, kindOf(argument), call);
   return r.after(call, answer as Awaitable<Lock | Errno>, r.empty);
 }
 
-function lockOf({ lk }: Of<typeof wire.LkIn>): Lock {
-  const type =
-    lk.type === LockType.RDLCK ? "read" : lk.type === LockType.WRLCK ? "write" : "unlock";
+function lockOf({ lk }: Of<typeof wire.LkIn>): Lock | undefined {
+  const type = LOCK_TYPES[lk.type];
+  if (!type || lk.end < lk.start) return undefined;
   const end = lk.end === Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : lk.end;
   return { type, start: lk.start, end, pid: lk.pid };
 }
+
+const LOCK_TYPES: readonly Lock["type"][] = ["read", "write", "unlock"];
 
 function kindOf({ lkFlags }: Of<typeof wire.LkIn>): "posix" | "flock" {
   return lkFlags & LkFlags.FLOCK ? "flock" : "posix";
 }
 
+/** ENOSYS to OPEN grants this open and all to come; a kernel that does not know of that would fail the open(2). */
+function grantsUnasked({ agreement }: Connection): boolean {
+  return has(agreement?.flags ?? 0, InitFlags.NO_OPEN_SUPPORT);
+}
+
 export function create(call: FuseCall, argument: Of<typeof wire.CreateIn>): Outcome {
-  const { node } = call.connection;
+  const { connection } = call;
+  const { node } = connection;
+  // Of MKNOD and an open that need not be asked for, nothing is left to be closed: one request less than with CREATE.
+  if (grantsUnasked(connection)) return ENOSYS;
   const mode = (argument.mode & 0o7777) | S_IFREG;
   call.umask = argument.umask;
   call.openFlags = argument.flags;
-  const answer =
-    node.create?.(call.node, call.name, mode, call) ??
-    node.mknod?.(call.node, call.name, mode, 0, call) ??
-    EPERM;
+  const answer = node.create
+    ? node.create(call.node, call.name, mode, call)
+    : node.mknod
+      ? node.mknod(call.node, call.name, mode, 0, call)
+      : EPERM;
   return r.after(call, answer as Awaitable<object | Errno>, created);
 }
 
@@ -446,30 +454,17 @@ export function tmpfile(call: FuseCall, argument: Of<typeof wire.CreateIn>): Out
 /** A new file is handed out, then opened: both structs in one reply. */
 function created(call: FuseCall, node: object): Outcome {
   return r.after(call, r.entry(call, node), (c, size) => {
-    const { connection } = c;
-    const vnode = connection.vnodes.of(node) as Vnode;
     const file = r.newFile(c, node, c.openFlags & ~(O.CREAT | O.EXCL | O.NOCTTY));
     c.file = file;
-    const end = () => size + r.openOut(c, PAYLOAD + size);
-    const undo = (failure: Errno) => {
-      connection.vnodes.forget(vnode, 1);
-      return failure;
-    };
-    const answer = connection.node.open?.(node, file, c);
-    if (isPromise(answer))
-      return (answer as Promise<undefined | Errno>).then(
-        (late) => (late instanceof Errno ? undo(late) : end()),
-        (thrown) => {
-          undo(EIO);
-          throw thrown;
-        },
-      );
-    return answer instanceof Errno ? undo(answer) : end();
+    const answer = c.connection.node.open?.(node, file, c);
+    return r.after(c, answer, () => size + r.openOut(c, PAYLOAD + size));
   });
 }
 
 export function interrupt(call: FuseCall, { unique }: Of<typeof wire.InterruptIn>): Outcome {
-  call.connection.pending.get(Number(unique & 0x7fffffffffffffffn))?.abort("interrupted");
+  const interrupted = call.connection.pending.get(Number(unique & 0x7fffffffffffffffn));
+  interrupted?.abort("interrupted");
+  if (interrupted?.giveUp) releaseWhenDying(interrupted);
   return r.NO_REPLY;
 }
 
@@ -486,8 +481,9 @@ export function ioctl(call: FuseCall, argument: Of<typeof wire.IoctlIn>): Outcom
 export function poll(call: FuseCall, argument: Of<typeof wire.PollIn>): Outcome {
   useFile(call, argument.fh);
   const { connection } = call;
-  const notify =
-    argument.flags & PollFlags.SCHEDULE_NOTIFY ? () => connection.wake(argument.kh) : undefined;
+  // Taken out now: `notify` may be called when the argument is that of another request.
+  const { kh } = argument;
+  const notify = argument.flags & PollFlags.SCHEDULE_NOTIFY ? () => connection.wake(kh) : undefined;
   const answer = connection.node.poll?.(call.node, argument.events, notify, call) as Awaitable<
     number | Errno
   >;
@@ -534,8 +530,8 @@ export function lseek(call: FuseCall, argument: Of<typeof wire.LseekIn>): Outcom
   const { whence } = argument;
   if (whence !== Seek.DATA && whence !== Seek.HOLE) return EINVAL;
   const kind = whence === Seek.DATA ? "data" : "hole";
-  const answer = call.connection.node.seek?.(call.node, argument.offset, kind, call) ?? ENXIO;
-  return r.after(call, answer, r.position);
+  const answer = call.connection.node.seek?.(call.node, argument.offset, kind, call);
+  return r.after(call, answer as Awaitable<number | Errno>, r.position);
 }
 
 export function copyRange(

@@ -1,6 +1,6 @@
 import { monotonic } from "../../ffi/clock.ts";
 import { isPromise } from "../awaitable.ts";
-import { Errno, errnoOf } from "../errno.ts";
+import { Errno, type ErrnoName, errnoOf } from "../errno.ts";
 import type { Frame, Serving } from "../frame.ts";
 import { decodeName } from "../name.ts";
 import type { Vnode } from "../nodes.ts";
@@ -45,6 +45,17 @@ export class FuseServer implements Serving {
     return this.#run(call);
   }
 
+  /** What is at work now, to be answered EIO if it still is when that is called. */
+  atWork(): (() => void)[] {
+    return [...this.#connection.pending.values()].flatMap(({ row, giveUp }) => {
+      const end = () => {
+        if (giveUp?.("EIO", "unmounted"))
+          this.#connection.report(`${row.name} did not end: answered EIO`);
+      };
+      return giveUp ? end : [];
+    });
+  }
+
   /** Everything that is still at work is told to give up. */
   abort(): void {
     for (const call of this.#connection.pending.values()) call.abort("unmounted");
@@ -74,7 +85,8 @@ export class FuseServer implements Serving {
       return row.opcode === INIT ? EINVAL : EPROTO;
     const absent = this.#connection.absent[row.opcode];
     if (absent !== undefined) return absent;
-    if (wishes.admits && row.node && !wishes.admits(view.getUint32(24, true))) return EACCES;
+    if (wishes.admits && needsAdmission(row) && !wishes.admits(view.getUint32(24, true)))
+      return EACCES;
     if (view.getUint32(12, true) >>> 31 !== 0 && this.#resent(view)) return NONE;
     return undefined;
   }
@@ -142,8 +154,10 @@ export class FuseServer implements Serving {
     const stop = request.indexOf(0, at);
     if (stop < 0 || stop >= end) return -this.#malformed(row, call.frame, "a name has no end");
     const isTarget = row.text === "target" && !first;
-    const inDirectory = row.text !== "attribute" && !isTarget;
-    if (stop === at && row.name !== "TMPFILE") return isTarget ? -ENOENT : -EINVAL;
+    // The kernel calls a file without a name "/".
+    const unnamed = row.name === "TMPFILE";
+    const inDirectory = row.text !== "attribute" && !isTarget && !unnamed;
+    if (stop === at && !unnamed) return isTarget ? -ENOENT : -EINVAL;
     if (stop - at > (isTarget ? LONGEST_TARGET : LONGEST_NAME))
       return -(row.text === "attribute" ? ERANGE : ENAMETOOLONG);
     const name = decodeName(request, at, stop);
@@ -181,21 +195,29 @@ export class FuseServer implements Serving {
       (value) => value,
       (thrown) => this.#failure(call, thrown),
     );
-    if (wishes.deadline === undefined || !call.row.reply)
+    if (!call.row.reply)
       return ended.then((value) => {
         pending.delete(unique);
         return this.#finish(call, value);
       });
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
+      const giveUp = (code: ErrnoName, reason: string) => {
+        if (call.giveUp !== giveUp || call.answered) return false;
         call.answered = true;
         call.frame.lost = true;
-        call.abort("deadline");
-        this.#connection.report(
-          `${call.row.name} took longer than ${wishes.deadline} ms: answered ETIMEDOUT`,
-        );
-        resolve(this.#answer(call, ETIMEDOUT, 0));
-      }, wishes.deadline);
+        call.abort(reason);
+        resolve(this.#answer(call, errnoNumber(code), 0));
+        return true;
+      };
+      call.giveUp = giveUp;
+      const late = () => {
+        const { name } = call.row;
+        if (giveUp("ETIMEDOUT", "deadline"))
+          this.#connection.report(
+            `${name} took longer than ${wishes.deadline} ms: answered ETIMEDOUT`,
+          );
+      };
+      const timer = wishes.deadline === undefined ? undefined : setTimeout(late, wishes.deadline);
       ended.then((value) => {
         clearTimeout(timer);
         pending.delete(unique);
@@ -210,6 +232,7 @@ export class FuseServer implements Serving {
     const failed = outcome instanceof Errno;
     const payload = failed ? 0 : outcome;
     const error = failed ? errnoNumber(outcome.code) : 0;
+    if (failed || call.answered) this.#takeBack(call);
     const length =
       call.answered || payload === NO_REPLY || !call.row.reply
         ? 0
@@ -217,6 +240,12 @@ export class FuseServer implements Serving {
     if (length === 0 && !call.answered) this.#count(call, error);
     this.#let(call);
     return length;
+  }
+
+  /** What the operation made for the kernel is not told: the kernel will neither close nor forget it. */
+  #takeBack(call: FuseCall): void {
+    if (call.opened) this.#connection.attempt("inactive", () => closeFile(call));
+    for (const vnode of call.handedOut) this.#connection.vnodes.forget(vnode, 1);
   }
 
   /** Header of the reply, statistics, trace. */
@@ -273,6 +302,12 @@ export class FuseServer implements Serving {
   }
 }
 
+/** What is asked through an open file (its struct begins with the handle) goes on for whoever was given the file. */
+function needsAdmission({ node, in: argument }: Row): boolean {
+  const offsets: { readonly fh?: number; readonly fhIn?: number } = argument?.offsets ?? {};
+  return node && offsets.fh !== 0 && offsets.fhIn !== 0;
+}
+
 interface Layout {
   readonly size: number;
   create(): object;
@@ -318,7 +353,6 @@ const ERANGE = errnoNumber("ERANGE");
 const ENAMETOOLONG = errnoNumber("ENAMETOOLONG");
 const ENOSYS = errnoNumber("ENOSYS");
 const EPROTO = errnoNumber("EPROTO");
-const ETIMEDOUT = errnoNumber("ETIMEDOUT");
 const ESTALE = errnoNumber("ESTALE");
 
 const IO_ERROR = new Errno("EIO");

@@ -1,7 +1,8 @@
 import { frameOf } from "../../src/frame.ts";
-import { Connection, type Wishes } from "../../src/fuse/connection.ts";
+import { Connection } from "../../src/fuse/connection.ts";
 import { FuseServer } from "../../src/fuse/server.ts";
 import type { AnyFileSystem } from "../../src/plugin.ts";
+import type { Wishes } from "../../src/wishes.ts";
 
 /*
  * Messages of the FUSE protocol written by hand, as include/uapi/linux/fuse.h has them: nothing of src/struct.ts
