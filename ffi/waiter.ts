@@ -44,16 +44,17 @@ export class Waiter {
 
   /**
    * Calls `ready` once, on this thread and never from within this call, when any descriptor can be
-   * read, has hung up, is in error or is not open. Takes the place of a wait that is not over,
-   * whose `ready` is then never called. At most 64 descriptors.
+   * read (or written, if `writing` is given and true), has hung up, is in error or is not open.
+   * Takes the place of a wait that is not over, whose `ready` is then never called. At most 64
+   * descriptors.
    */
-  wait(fds: readonly number[], ready: () => void): void {
+  wait(fds: readonly number[], ready: () => void, writing = false): void {
     if (fds.length > CAPACITY)
       throw new RangeError(`More than ${CAPACITY} descriptors to wait for`);
     if (this.#closed) throw new Error("The waiter is closed");
     for (const [index, fd] of fds.entries()) {
       this.#set[2 * index] = fd;
-      this.#set[2 * index + 1] = POLLIN;
+      this.#set[2 * index + 1] = writing ? POLLIN | POLLOUT : POLLIN;
     }
     this.#ready = ready;
     this.#order(fds.length);
@@ -116,6 +117,7 @@ const CAPACITY = 64;
 const EFD_CLOEXEC = 0o2000000;
 const EFD_NONBLOCK = 0o4000;
 const POLLIN = 0x1;
+const POLLOUT = 0x4;
 
 /** What an eventfd wants written: a 64-bit number to add. */
 const ONE = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);

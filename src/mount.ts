@@ -1,8 +1,8 @@
-import { attach } from "./attach.ts";
+import { COMFD, type Door } from "./doors/door.ts";
+import { fuseDoor } from "./doors/fuse.ts";
 import { exitCodes, Failure, failureOf, messageOf, usageFailure } from "./failure.ts";
 import { type Guard, startGuard } from "./guard.ts";
 import { type MountEntry, mountAt } from "./mountinfo.ts";
-import { prepareMountpoint } from "./mountpoint.ts";
 import type { ParsedOptions } from "./options/parse.ts";
 import { MS_READ_ONLY } from "./options/table.ts";
 import type { AnyFileSystem, AnyPlugin } from "./plugin.ts";
@@ -40,53 +40,63 @@ export interface LiveMount {
 export async function mount(request: MountRequest): Promise<LiveMount> {
   const { plugin, options, log, trace } = request;
   const source = sourceOf(plugin, request.special);
-  const directory = await prepareMountpoint(request.directory, log);
-  const session = new Session({
-    ...sessionOptions(options),
-    directory,
-    log,
-    ...(trace && { trace }),
-  });
+  const door = await openDoor(options);
+  const directory = await door.prepare(request.directory, log);
+  const session = new Session(
+    { ...sessionOptions(options), directory, log, ...(trace && { trace }) },
+    door.protocol(directory),
+  );
   const fileSystem = await start(plugin, source, options, session);
-  const guard = startGuard(directory);
+  const guard = door.isLocal ? startGuard(directory) : undefined;
   let descriptor: number;
   try {
     session.open(fileSystem);
-    descriptor = await attach({
+    descriptor = await door.attach({
       directory,
       options,
+      log,
       fsname: request.special ?? plugin.name,
       subtype: plugin.name,
       checksPermissions: fileSystem.node.access === undefined,
     });
   } catch (error) {
-    guard.release();
+    guard?.release();
     await session.abandon();
     throw failureOf(error, directory);
   }
-  const mounted = mountAt(directory);
-  if (mounted !== undefined) guard.watch(mounted);
+  const mounted = door.isLocal ? mountAt(directory) : undefined;
+  if (mounted !== undefined) guard?.watch(mounted);
 
   session.serve(descriptor, () => unmountFromServer(directory, { lazy: true }));
   try {
     await session.ready;
   } catch (error) {
-    await unmountFromServer(directory, { lazy: true }).catch(() => {});
-    guard.release();
+    await door.unmount(directory, 0).catch(() => {});
+    guard?.release();
     throw failureOf(error, `${directory}: the kernel and ${plugin.name} did not come to terms`);
   }
+  const registration = door.isLocal ? enter(directory, plugin, session, log) : undefined;
   return {
     directory,
     session,
-    ended: cleanUp(session, mounted, guard, enter(directory, plugin, session, log)),
-    unmount: (grace = options.mount.grace) => unmountFromServer(directory, { grace }),
+    ended: cleanUp(session, mounted, guard, registration),
+    unmount: (grace = options.mount.grace) => door.unmount(directory, grace),
   };
+}
+
+/** What is not Linux' own is loaded when it is asked for: every mount would wait for it. */
+async function openDoor({ mount }: ParsedOptions): Promise<Door> {
+  const own = process.platform === "linux" ? "fuse" : "puffs";
+  const { door = process.env[COMFD] === undefined ? own : "comfd" } = mount;
+  if (door === "fuse") return fuseDoor();
+  const { comfdDoor, puffsDoor } = await import("./doors/puffs.ts");
+  return door === "comfd" ? comfdDoor() : puffsDoor();
 }
 
 /** Everything that can be checked without mounting: what -f of a mount helper does. */
 export async function rehearse({ plugin, special, directory, log }: MountRequest): Promise<void> {
   sourceOf(plugin, special);
-  await prepareMountpoint(directory, log);
+  await fuseDoor().prepare(directory, log);
 }
 
 /** `special` as the plugin's source: mount(8) demands a word there, and "none" is the one for none. */
@@ -178,7 +188,7 @@ function enter(
 async function cleanUp(
   session: Session,
   mounted: MountEntry | undefined,
-  guard: Guard,
+  guard: Guard | undefined,
   registration: Registration | undefined,
 ): Promise<Ending> {
   try {
@@ -190,6 +200,6 @@ async function cleanUp(
     return ending;
   } finally {
     registration?.remove();
-    guard.release();
+    guard?.release();
   }
 }

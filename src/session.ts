@@ -1,14 +1,10 @@
 import { closeDescriptor } from "../ffi/device.ts";
-import { BlockingSender } from "../ffi/sender.ts";
-import { DeviceEngine, type Engine } from "./engine.ts";
 import { Errno } from "./errno.ts";
-import { Connection, type Wishes } from "./fuse/connection.ts";
-import { MESSAGE_ROOM } from "./fuse/init.ts";
-import { FuseServer } from "./fuse/server.ts";
-import { FuseUsermount } from "./fuse/usermount.ts";
 import type { AnyFileSystem } from "./plugin.ts";
+import type { Protocol, Served } from "./protocol.ts";
 import { Statistics } from "./statistics.ts";
 import type { Usermount } from "./usermount.ts";
+import type { Wishes } from "./wishes.ts";
 
 /** Where messages for people go. The library never prints. */
 export interface Log {
@@ -40,28 +36,27 @@ export type Ending = {
  */
 export class Session {
   readonly #options: SessionOptions;
-  readonly #usermount: FuseUsermount;
+  readonly #protocol: Protocol;
   readonly #ready = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<Ending>();
-  #connection: Connection | undefined;
 
-  constructor(options: SessionOptions) {
+  constructor(options: SessionOptions, protocol: Protocol) {
     this.#options = options;
-    this.#usermount = new FuseUsermount(options.directory);
+    this.#protocol = protocol;
     // Nobody may be waiting for these when they fail.
     this.#ready.promise.catch(() => {});
   }
 
   get usermount(): Usermount {
-    return this.#usermount;
+    return this.#protocol.usermount;
   }
 
   /** What was served so far; empty before `open`. */
   get statistics(): Statistics {
-    return this.#connection?.statistics ?? new Statistics([]);
+    return this.#protocol.served?.statistics ?? new Statistics([]);
   }
 
-  /** INIT is agreed on; rejects if the mount ends before. */
+  /** The kernel and we have come to terms; rejects if the mount ends before. */
   get ready(): Promise<void> {
     return this.#ready.promise;
   }
@@ -75,67 +70,51 @@ export class Session {
   open(fileSystem: AnyFileSystem): void {
     const { log } = this.#options;
     const report = (message: string, cause?: unknown) => log.error(message, cause);
-    this.#connection = new Connection(fileSystem, this.#options, report);
+    this.#protocol.open(fileSystem, this.#options, report);
   }
 
   /** The mount failed after `open`: let the file system close what it opened. */
   async abandon(): Promise<void> {
-    const connection = this.#connection;
-    if (connection) await connection.attempt("unmount", () => connection.fs.unmount?.());
+    const { served } = this.#protocol;
+    if (served) await served.attempt("unmount", () => served.fs.unmount?.());
   }
 
   /**
-   * Serve the FUSE descriptor, which is the session's from now on, until the mount ends. `detach` unmounts, lazily if it must;
-   * `usermount.unmount()` calls it.
+   * Serve the mount's descriptor, which is the session's from now on, until the mount ends. `detach` unmounts, lazily if it must;
+   * `usermount.unmount()` calls it where the protocol has no message for that.
    */
   serve(descriptor: number, detach: () => Promise<void>): void {
-    const connection = this.#connection;
-    if (!connection) throw new Error("serve() before open()");
     const { log } = this.#options;
-    const server = new FuseServer(connection);
-    const engine: Engine = new DeviceEngine(descriptor, server, MESSAGE_ROOM, (message) =>
-      log.warn(message),
-    );
-    const sender = new BlockingSender(descriptor);
-    connection.agreed = () => setImmediate(this.#ready.resolve);
-    connection.notify = (message) => sender.send(message);
-    this.#usermount.connect(connection, detach);
-    engine.run().then((errno) => this.#close(connection, server, sender, descriptor, errno));
+    const surroundings = {
+      ready: this.#ready.resolve,
+      warn: (message: string) => log.warn(message),
+      detach,
+    };
+    this.#protocol.serve(descriptor, surroundings).then((errno) => this.#close(descriptor, errno));
   }
 
-  async #close(
-    connection: Connection,
-    server: FuseServer,
-    sender: BlockingSender,
-    descriptor: number,
-    errno: number,
-  ): Promise<void> {
+  async #close(descriptor: number, errno: number): Promise<void> {
+    const { name, served } = this.#protocol;
     this.#ready.reject(new Errno("ENOTCONN", "the mount ended before it was ready"));
-    this.#usermount.disconnect();
-    connection.notify = undefined;
-    server.abort();
-    await settled(connection);
-    await server.close();
-    await connection.attempt("unmount", () => connection.fs.unmount?.());
-    // Notifications to a mount that is gone fail at once, so the thread ends.
-    await Promise.race([sender.close(), Bun.sleep(FAREWELL)]);
+    this.#protocol.abort();
+    if (served) await settled(served);
+    await this.#protocol.close();
+    await this.abandon();
+    await Promise.race([this.#protocol.release(), Bun.sleep(FAREWELL)]);
     closeDescriptor(descriptor);
     this.#ended.resolve(
       errno === ENODEV
         ? { reason: "unmounted" }
-        : { reason: "failed", message: `reading the FUSE device failed with errno ${errno}` },
+        : { reason: "failed", message: `reading ${name} requests failed with errno ${errno}` },
     );
   }
 }
 
 /** Operations that are still at work when the mount is gone get a moment to end: their signals have fired. */
-async function settled(connection: Connection): Promise<void> {
+async function settled({ pending, report }: Served): Promise<void> {
   const deadline = Date.now() + FAREWELL;
-  while (connection.pending.size > 0 && Date.now() < deadline) await Bun.sleep(5);
-  if (connection.pending.size > 0)
-    connection.report(
-      `${connection.pending.size} operations had not ended when the mount was gone`,
-    );
+  while (pending.size > 0 && Date.now() < deadline) await Bun.sleep(5);
+  if (pending.size > 0) report(`${pending.size} operations had not ended when the mount was gone`);
 }
 
 const ENODEV = 19;

@@ -1,5 +1,6 @@
-import { defineCommand } from "citty";
+import type { CommandDef } from "citty";
 import { type DaemonReporter, startDaemon } from "../daemon.ts";
+import { COMFD } from "../doors/door.ts";
 import { exitCodes, usageFailure } from "../failure.ts";
 import { getopt } from "../getopt.ts";
 import { findPlugin } from "../load.ts";
@@ -78,7 +79,7 @@ const PROGRAM_FLAGS = {
 } as const;
 
 /** For the list of commands; `puffsMount` runs it. */
-export const mountCommand = defineCommand({
+export const mountCommand = {
   meta: {
     name: "mount",
     description: "mount a plugin: a built-in one by name, any by the path of its file",
@@ -89,7 +90,7 @@ export const mountCommand = defineCommand({
     directory: { type: "positional", required: false, description: "where to mount" },
     ...PROGRAM_FLAGS,
   },
-});
+} satisfies CommandDef;
 
 /** The help of a mount program: its command line and every option. */
 export function mountHelp(
@@ -188,7 +189,8 @@ interface Invocation extends Call {
 async function perform(invocation: Invocation): Promise<number> {
   const { program, args, load, lists, manner, foreground, debug, verbose, fake } = invocation;
   const { special, directory, reporter } = invocation;
-  const detaches = !foreground && !debug && !fake;
+  // An inherited descriptor stays with the process that was given it.
+  const detaches = !foreground && !debug && !fake && process.env[COMFD] === undefined;
   if (detaches && reporter === undefined) {
     const log = createLog({ name: program, verbose });
     const mounted = await startDaemon(program, args, logFileOf(lists), log);
@@ -204,6 +206,7 @@ async function perform(invocation: Invocation): Promise<number> {
     await rehearse(request);
     return exitCodes.ok;
   }
+  surviveBugs(plugin.name, log);
   const live = await mount(request);
   handleSignals(live, options.mount.grace ?? 0, log);
   // A working directory would keep another file system busy.
@@ -219,6 +222,12 @@ async function perform(invocation: Invocation): Promise<number> {
     `${live.directory}: the mount ended by a failure: ${message ?? "it does not say which"}`,
   );
   return exitCodes.system;
+}
+
+/** What a plugin throws in a timer or a promise of its own belongs to no request: it is logged, and the mount lives on. */
+function surviveBugs(plugin: string, log: Log): void {
+  const report = (cause: unknown) => log.error(`${plugin} failed outside of any request`, cause);
+  process.on("uncaughtException", report).on("unhandledRejection", report);
 }
 
 function unmountHint(directory: string): string {

@@ -125,6 +125,13 @@ export const MOUNT_OPTIONS = {
     ...session("seconds", "how long a busy mount is given, after a signal, before it is detached"),
     default: 5,
   },
+  door: {
+    ...session(
+      "choice",
+      "the way to the kernel: fuse, Linux' own; puffs, NetBSD's; comfd, puffs over the descriptor that PUFFS_COMFD names, which is the default where that is set",
+    ),
+    choices: ["fuse", "puffs", "comfd"],
+  },
   log: session(
     "string",
     "file for the messages of the detached server; without it they are dropped",
@@ -169,7 +176,7 @@ export type MountOptionName = keyof typeof MOUNT_OPTIONS;
 
 type ValueOf<Row> = Row extends { type: "flag" | "text" }
   ? true
-  : Row extends { type: "string" }
+  : Row extends { type: "string" | "choice" }
     ? string
     : number;
 

@@ -1,0 +1,94 @@
+import { type Awaitable, isPromise } from "../awaitable.ts";
+import { Vnodes } from "../nodes.ts";
+import type { FileSystemOperations, NodeOperations } from "../operations.ts";
+import type { AnyFileSystem } from "../plugin.ts";
+import { Statistics } from "../statistics.ts";
+import type { Report, Wishes } from "../wishes.ts";
+import type { PuffsCall } from "./call.ts";
+import { KernelFlags } from "./flags.ts";
+import { kernelFlags } from "./mount.ts";
+import { Openings } from "./opening.ts";
+import { OPS, type Row } from "./ops.ts";
+
+/** All that the rows of one puffs mount share. */
+export class Connection {
+  readonly fileSystem: AnyFileSystem;
+  readonly wishes: Wishes;
+  readonly report: Report;
+  // biome-ignore lint/suspicious/noExplicitAny: nodes are only known inside the plugin
+  readonly node: NodeOperations<any>;
+  // biome-ignore lint/suspicious/noExplicitAny: nodes are only known inside the plugin
+  readonly fs: FileSystemOperations<any>;
+  readonly vnodes: Vnodes;
+  readonly openings = new Openings();
+  readonly statistics = new Statistics(OPS.map((row) => row?.name));
+  /** What the mount asks of the kernel (PUFFS_KFLAG_*). */
+  readonly flags: number;
+  /** Seconds that the kernel may believe attributes and names for, where it wants to be told (CACHE_FS_TTL). */
+  readonly attributeTimeout: number;
+  readonly entryTimeout: number;
+  /** By index: the error that stands for an operation which the plugin lacks. */
+  readonly absent: readonly (number | undefined)[];
+  /** Calls whose operation has not ended. */
+  readonly pending = new Set<PuffsCall>();
+  /** Sends a request of ours to the kernel: set while the mount is served. */
+  send: ((message: Uint8Array) => void) | undefined;
+  /** Who waits for the answers to them, by number. */
+  readonly questions = new Map<number, (error: number) => void>();
+  /** The kernel has unmounted; the reply that lets it is being written. */
+  unmounted: (() => void) | undefined;
+
+  constructor(fileSystem: AnyFileSystem, wishes: Wishes, report: Report) {
+    this.fileSystem = fileSystem;
+    this.wishes = wishes;
+    this.report = report;
+    this.node = fileSystem.node;
+    this.fs = fileSystem.fs ?? {};
+    this.vnodes = new Vnodes<object>(fileSystem.root, (node) => this.#reclaim(node));
+    this.flags = kernelFlags(fileSystem, wishes);
+    const { timeouts } = fileSystem;
+    this.attributeTimeout = wishes.attributeTimeout ?? timeouts?.attributes ?? 1;
+    this.entryTimeout = wishes.entryTimeout ?? timeouts?.names ?? 1;
+    this.absent = OPS.map((row) => (row && !this.has(row) ? row.absent : undefined));
+  }
+
+  /** Whether replies are to tell attributes along, and for how long all is good. */
+  get tells(): boolean {
+    return (this.flags & KernelFlags.CACHE_FS_TTL) !== 0;
+  }
+
+  /** Whether the plugin has what the row needs. */
+  has({ needs }: Row): boolean {
+    return needs === undefined || needs.some((need) => this.hasOperation(need));
+  }
+
+  hasOperation(need: string): boolean {
+    const [group, name] = need.split(".") as ["fs" | "node", string];
+    return (this[group] as Record<string, unknown>)[name] !== undefined;
+  }
+
+  /** Do what no request waits for: what goes wrong is logged. */
+  attempt<T>(operation: string, action: () => Awaitable<T>): Awaitable<T | undefined> {
+    const failed = (cause: unknown) => {
+      this.report(`${operation} failed`, cause);
+      return undefined;
+    };
+    try {
+      const result = action();
+      return isPromise(result) ? Promise.resolve(result).then(undefined, failed) : result;
+    } catch (cause) {
+      return failed(cause);
+    }
+  }
+
+  /** The last opener of a node is gone: each of its files ends. */
+  endFiles(node: object): void {
+    for (const file of this.openings.end(node))
+      if (this.node.inactive) this.attempt("inactive", () => this.node.inactive?.(node, file));
+  }
+
+  #reclaim(node: object): void {
+    this.endFiles(node);
+    if (this.node.reclaim) this.attempt("reclaim", () => this.node.reclaim?.(node));
+  }
+}

@@ -1,0 +1,730 @@
+import type { Awaitable } from "../awaitable.ts";
+import { EINVAL, ENOENT, EOPNOTSUPP, EPERM, Errno, ESTALE } from "../errno.ts";
+import { OpenFile } from "../files.ts";
+import {
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+  S_ISGID,
+  S_ISUID,
+} from "../mode.ts";
+import { decodeName, encodeName, nameLength } from "../name.ts";
+import { ROOT_ID, type Vnode } from "../nodes.ts";
+import { Nonsense } from "../nonsense.ts";
+import type { AttributeNamespace, Attributes, Changes, Lock } from "../operations.ts";
+import { after, attempt, type Outcome } from "../outcome.ts";
+import type { Of } from "../struct.ts";
+import type * as a from "./arguments.ts";
+import { changesOf, deviceOf, vtypeOf } from "./attr.ts";
+import type { PuffsCall } from "./call.ts";
+import { cookieOf, vnodeOf } from "./cookie.ts";
+import {
+  CnFlags,
+  Extattrctl,
+  ExtattrList,
+  ExtattrNamespace,
+  FileMode,
+  FsyncFlags,
+  IoFlags,
+  KernelFlags,
+  Limits,
+  LockFlags,
+  LockOp,
+  LockType,
+  Nameiop,
+  NO_VALUE,
+  O,
+  OpenReply,
+  Pathconf,
+  Seek,
+  Setback,
+  VattrFlags,
+  Vtype,
+} from "./flags.ts";
+import { EXECUTE, READ, refuseAccess, refuseChanges, refuseRemoval, WRITE } from "./permission.ts";
+import { list } from "./readdir.ts";
+import * as r from "./reply.ts";
+import * as wire from "./structs.ts";
+import { read64, write64 } from "./word.ts";
+
+/*
+ * From a decoded request to the plugin's operation: one function per row of ops.ts that needs more than a call. A row's operation is there
+ * when its function runs, unless the row does not name one.
+ *
+ * The kernel leaves permissions to the server: `allow` and what is built on it are asked before anything is done.
+ */
+
+type Next = (call: PuffsCall) => Outcome;
+
+/** Go on if the caller may do `mask` with the node. A plugin with `access` decides that itself. */
+function allow(call: PuffsCall, node: object, mask: number, next: Next): Outcome {
+  const { access } = call.connection.node;
+  if (call.internal) return next(call);
+  if (access) return after(call, access(node, mask, call) as Awaitable<undefined | Errno>, next);
+  return after(
+    call,
+    r.attributesOf(call, node),
+    (c, value) => refuseAccess(value, mask, c) ?? next(c),
+  );
+}
+
+/** Go on if the caller may search the directory. The superuser may, so nobody is asked: it is the way of every path. */
+function search(call: PuffsCall, next: Next): Outcome {
+  if (call.privileged && !call.connection.node.access) return next(call);
+  return allow(call, call.node, EXECUTE, next);
+}
+
+/** Go on if the caller may change the directory, and there take away or replace `gone`. */
+function change(call: PuffsCall, directory: object, gone: object | undefined, next: Next): Outcome {
+  if (call.privileged && !call.connection.node.access) return next(call);
+  return allow(call, directory, WRITE | EXECUTE, (c) => {
+    if (!gone || c.privileged || c.connection.node.access) return next(c);
+    return after(c, r.attributesOf(c, directory), (c2, own) =>
+      after(c2, r.attributesOf(c2, gone), (c3, its) => refuseRemoval(own, its, c3) ?? next(c3)),
+    );
+  });
+}
+
+/** Go on to make something in the call's directory. What is made has the directory's group, as everywhere on this system. */
+function making(call: PuffsCall, next: Next): Outcome {
+  return change(call, call.node, undefined, (c) =>
+    after(c, r.attributesOf(c, c.node), (c2, { gid }) => {
+      c2.gid = gid;
+      return next(c2);
+    }),
+  );
+}
+
+export function lookup(call: PuffsCall, { cn }: Of<typeof a.Lookup>): Outcome {
+  call.intent = cn.flags & CnFlags.ISLASTCN ? cn.nameiop : Nameiop.LOOKUP;
+  return search(call, call.name === ".." ? parent : child);
+}
+
+/** "..": the directory that led here. Of a directory that was removed there is none any more. */
+function parent(call: PuffsCall): Outcome {
+  const { vnode } = call;
+  if (vnode.id === ROOT_ID || vnode.removed || !vnode.parent) return ENOENT;
+  return r.found(call, vnode.parent.node);
+}
+
+function child(call: PuffsCall): Outcome {
+  const { node } = call.connection;
+  const answer = node.lookup(call.node, call.name, call) as Awaitable<object | null | Errno>;
+  return after(call, answer, looked);
+}
+
+/** What the caller is about to do with the name must be permitted now: for "go ahead" the kernel asks nobody again. */
+function looked(call: PuffsCall, node: object | null): Outcome {
+  const { intent } = call;
+  if (node === null) {
+    const makes = intent === Nameiop.CREATE || intent === Nameiop.RENAME;
+    return makes ? change(call, call.node, undefined, absent) : ENOENT;
+  }
+  if (intent === Nameiop.DELETE || intent === Nameiop.RENAME)
+    return change(call, call.node, node, (c) => r.found(c, node));
+  return r.found(call, node);
+}
+
+function absent(): Errno {
+  return ENOENT;
+}
+
+export function create(call: PuffsCall, { va }: Of<typeof a.Create>): Outcome {
+  // bind(2) makes its socket by this message.
+  const kind = va.type === Vtype.SOCK ? S_IFSOCK : S_IFREG;
+  return making(call, (c) => makeFile(c, (va.mode & 0o7777) | kind, 0));
+}
+
+export function mknod(call: PuffsCall, { va }: Of<typeof a.Mknod>): Outcome {
+  const kind = KINDS[va.type];
+  if (kind === undefined) return EINVAL;
+  const device = va.rdev === NO_VALUE ? 0 : va.rdev >>> 0;
+  return making(call, (c) => makeFile(c, (va.mode & 0o7777) | kind, device));
+}
+
+/** By vtype, what mknod(2) makes. */
+const KINDS: Readonly<Record<number, number>> = {
+  [Vtype.REG]: S_IFREG,
+  [Vtype.BLK]: S_IFBLK,
+  [Vtype.CHR]: S_IFCHR,
+  [Vtype.SOCK]: S_IFSOCK,
+  [Vtype.FIFO]: S_IFIFO,
+};
+
+function makeFile(call: PuffsCall, mode: number, device: number): Outcome {
+  const { node } = call.connection;
+  const isFile = (mode & S_IFMT) === S_IFREG;
+  const answer =
+    isFile && node.create
+      ? node.create(call.node, call.name, mode, call)
+      : node.mknod
+        ? node.mknod(call.node, call.name, mode, device, call)
+        : EOPNOTSUPP;
+  return after(call, answer as Awaitable<object | Errno>, r.made);
+}
+
+export function mkdir(call: PuffsCall, { va }: Of<typeof a.Mkdir>): Outcome {
+  const mode = (va.mode & 0o7777) | S_IFDIR;
+  return making(call, (c) =>
+    after(c, c.connection.node.mkdir?.(c.node, c.name, mode, c) as Awaitable<object>, r.made),
+  );
+}
+
+/** The target may be empty here: symlink(7). */
+export function symlink(call: PuffsCall): Outcome {
+  const { request } = call.frame;
+  const at = wire.VnmsgSymlink.offsets.link;
+  const end = request.subarray(at, at + Limits.MAXPATHLEN).indexOf(0);
+  if (end < 0) return new Errno("ENAMETOOLONG");
+  const text = decodeName(request, at, at + end);
+  return making(call, (c) =>
+    after(c, c.connection.node.symlink?.(c.node, c.name, text, c) as Awaitable<object>, r.made),
+  );
+}
+
+/** OPEN is told after the kernel has checked permission; the File is that of all openers with no more access. */
+export function open(call: PuffsCall, { mode }: Of<typeof a.Open>): Outcome {
+  const { connection } = call;
+  const { setattr } = connection.node;
+  const access = mode & (FileMode.READ | FileMode.WRITE);
+  const cached = (connection.flags & KernelFlags.NOCACHE_PAGE) === 0;
+  // Writes come out of the page cache without a name: who opens a set-id file to write to it has as good as written.
+  if (access & FileMode.WRITE && !call.privileged && cached && setattr)
+    return clearingSetId(call, (c) => grant(c, mode, access));
+  return grant(call, mode, access);
+}
+
+function grant(call: PuffsCall, mode: number, access: number): Outcome {
+  const { node, openings, wishes } = call.connection;
+  call.file = openings.file(call.vnode, access);
+  if (call.file || !(node.open || node.close || node.inactive)) return opened(call);
+  const file = new OpenFile(call.vnode, linuxFlags(mode), Boolean(wishes.directIo), false);
+  call.file = file;
+  return after(call, node.open?.(call.node, file, call), (c) => {
+    openings.add(file);
+    return opened(c);
+  });
+}
+
+function opened(call: PuffsCall): number {
+  const { file, frame, connection } = call;
+  const flags = file?.directIo ? OpenReply.IO_DIRECT : 0;
+  frame.replyView.setInt32(wire.VnmsgOpen.offsets.oflags, flags, true);
+  // With IAONDEMAND the kernel tells the end only of what it was asked for.
+  if (connection.node.inactive) call.setbacks |= Setback.INACT_N1;
+  return r.empty(call);
+}
+
+/** What an open file's mode word is in open(2) on Linux: FREAD and FWRITE are the access mode and one. */
+function linuxFlags(mode: number): number {
+  const access = mode & (FileMode.READ | FileMode.WRITE);
+  return LINUX.reduce(
+    (flags, [theirs, ours]) => ((mode & theirs) === theirs ? flags | ours : flags),
+    access === 0 ? 0 : access - 1,
+  );
+}
+
+const LINUX: readonly (readonly [number, number])[] = [
+  [O.APPEND, 0o2000],
+  [O.NONBLOCK, 0o4000],
+  [O.TRUNC, 0o1000],
+  [O.SYNC, 0o4010000],
+  [O.DSYNC, 0o10000],
+  [O.DIRECT, 0o40000],
+  [O.DIRECTORY, 0o200000],
+];
+
+export function close(call: PuffsCall, { fflag }: Of<typeof a.Close>): Outcome {
+  const { node, openings } = call.connection;
+  call.file = openings.file(call.vnode, fflag & (FileMode.READ | FileMode.WRITE));
+  return after(call, node.close?.(call.node, call.file, call), r.empty);
+}
+
+export function access(call: PuffsCall, { mode }: Of<typeof a.Access>): Outcome {
+  return allow(call, call.node, mode & 7, r.empty);
+}
+
+export function setattr(call: PuffsCall, { va }: Of<typeof a.Setgetattr>): Outcome {
+  // There are no file flags (chflags(2)); clearing them all is done.
+  if (va.flags !== NO_VALUE && va.flags !== 0) return EOPNOTSUPP;
+  const changes = changesOf(va);
+  if (changes.size !== undefined && changes.size < 0) return EINVAL;
+  const { access } = call.connection.node;
+  const drops = changes.uid !== undefined || changes.gid !== undefined;
+  const clears =
+    changes.mode === undefined && (drops || (changes.size !== undefined && !call.privileged));
+  if ((call.privileged || access) && !clears) return set(call, changes);
+  const touching = (va.vaflags & VattrFlags.UTIMES_NULL) !== 0;
+  return after(call, r.attributesOf(call, call.node), (c, value) => {
+    const refused = access ? undefined : refuseChanges(value, changes, touching, c);
+    if (refused) return refused;
+    const left = withoutSetId(value.mode);
+    if (clears && left !== value.mode && (value.mode & S_IFMT) !== S_IFDIR)
+      changes.mode = left & 0o7777;
+    return set(c, changes);
+  });
+}
+
+function set(call: PuffsCall, changes: Changes): Outcome {
+  const { node } = call.connection;
+  const answer = node.setattr?.(call.node, changes, call) as Awaitable<Attributes | undefined>;
+  return after(call, answer, (c, changed) => {
+    if (!c.connection.tells) return r.empty(c);
+    return changed ? r.attributes(c, changed) : after(c, r.attributesOf(c, c.node), r.attributes);
+  });
+}
+
+/** A mode after the file was written or changed hands: S_ISGID without group execution marks nothing to clear. */
+function withoutSetId(mode: number): number {
+  return mode & ~(S_ISUID | (mode & 0o010 ? S_ISGID : 0));
+}
+
+/** Clear the set-id bits before content changes by someone without privilege, then go on. */
+function clearingSetId(call: PuffsCall, next: Next): Outcome {
+  return after(call, r.attributesOf(call, call.node), (c, { mode }) => {
+    const left = withoutSetId(mode);
+    const { setattr } = c.connection.node;
+    if (left === mode || (mode & S_IFMT) !== S_IFREG || !setattr) return next(c);
+    const answer = setattr(c.node, { mode: left & 0o7777 }, c) as Awaitable<undefined | Errno>;
+    return after(c, answer, next);
+  });
+}
+
+export function read(call: PuffsCall, { offset, resid }: Of<typeof a.Rw>): Outcome {
+  const { connection } = call;
+  call.limit = Math.max(0, Math.min(resid, call.buflen - wire.VnmsgRw.size));
+  call.file = connection.openings.file(call.vnode, FileMode.READ);
+  const into = call.bytes(wire.VnmsgRw.offsets.data, call.limit);
+  const answer = connection.node.read?.(call.node, into, offset, call) as Awaitable<number>;
+  return after(call, answer, r.readCount);
+}
+
+export function write(call: PuffsCall, argument: Of<typeof a.Rw>): Outcome {
+  const { offset, resid, ioflag } = argument;
+  if (resid > call.frame.length - wire.VnmsgRw.offsets.data) return EINVAL;
+  call.file = call.connection.openings.file(call.vnode, FileMode.WRITE);
+  call.done = 0;
+  call.limit = resid;
+  call.offset = offset;
+  const clears = !call.privileged && call.connection.node.setattr !== undefined;
+  const next = clears ? (c: PuffsCall) => clearingSetId(c, writeRest) : writeRest;
+  if ((ioflag & IoFlags.APPEND) === 0) return next(call);
+  return after(call, r.attributesOf(call, call.node), (c, { size }) => {
+    c.offset = size;
+    return next(c);
+  });
+}
+
+/** A plugin that takes less than all is given the rest: to this kernel a short write is an error. */
+function writeRest(call: PuffsCall): Outcome {
+  const { done, limit, offset } = call;
+  if (done === limit) return r.written(call);
+  const from = call.bytes(wire.VnmsgRw.offsets.data + done, limit - done);
+  const { write: operation } = call.connection.node;
+  const answer = operation?.(call.node, from, offset + done, call) as Awaitable<number | Errno>;
+  return after(call, answer, (c, count) => {
+    if (count >>> 0 !== count || count > c.limit - c.done)
+      throw new Nonsense(`write answered ${Bun.inspect(count)} of ${c.limit - c.done} bytes`);
+    if (count === 0) return new Errno("ENOSPC");
+    c.done += count;
+    return writeRest(c);
+  });
+}
+
+/**
+ * POLL is answered when there is something to tell, which may be never. What `notify` announces may be over when it is looked at.
+ */
+export function poll(call: PuffsCall, { events }: Of<typeof a.Poll>): Outcome {
+  const { poll: operation } = call.connection.node;
+  const look = async (): Promise<number | Errno> => {
+    for (;;) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const revents = (await operation?.(call.node, events, resolve, call)) ?? 0;
+      if (revents !== 0) return revents;
+      call.signal.addEventListener("abort", () => resolve());
+      await promise;
+      if (call.signal.aborted) return new Errno("EINTR");
+    }
+  };
+  return after(call, look(), r.events);
+}
+
+export function fsync(call: PuffsCall, { flags }: Of<typeof a.Fsync>): Outcome {
+  const { node, openings } = call.connection;
+  call.file = openings.file(call.vnode, FileMode.WRITE);
+  const dataOnly = (flags & FsyncFlags.DATAONLY) !== 0;
+  return after(call, node.fsync?.(call.node, dataOnly, call), r.empty);
+}
+
+export function remove(call: PuffsCall, { cookieTarg }: Of<typeof a.Remove>): Outcome {
+  const target = hold(call, cookieTarg);
+  if (!target) return ESTALE;
+  call.target = target;
+  return change(call, call.node, target.node, (c) =>
+    after(c, c.connection.node.remove?.(c.node, c.name, c), unnamed),
+  );
+}
+
+/** A name of `call.target` is gone. Was it the last one, the kernel is told to forget the node as soon as nobody has it open. */
+function unnamed(call: PuffsCall): Outcome {
+  const target = call.target as Vnode;
+  const value = attempt(() => r.attributesOf(call, target.node));
+  return after(call, whether(value), (c, isGone) => {
+    target.removed ||= isGone;
+    if (target.removed) c.setbacks |= Setback.NOREF_N2;
+    return r.empty(c);
+  });
+}
+
+/** Whether these are the attributes of a node without a name: none at all, for some. */
+function whether(value: Awaitable<Attributes | Errno>): Awaitable<boolean> {
+  const judge = (known: Attributes | Errno) => known instanceof Errno || known.nlink === 0;
+  return value instanceof Promise ? value.then(judge) : judge(value as Attributes | Errno);
+}
+
+export function rmdir(call: PuffsCall, { cookieTarg }: Of<typeof a.Rmdir>): Outcome {
+  const target = hold(call, cookieTarg);
+  if (!target) return ESTALE;
+  return change(call, call.node, target.node, (c) =>
+    after(c, c.connection.node.rmdir?.(c.node, c.name, c), (c2) => {
+      target.removed = true;
+      c2.setbacks |= Setback.NOREF_N2;
+      return r.empty(c2);
+    }),
+  );
+}
+
+export function link(call: PuffsCall, { cookieTarg }: Of<typeof a.Link>): Outcome {
+  const target = hold(call, cookieTarg);
+  if (!target) return ESTALE;
+  return change(call, call.node, undefined, (c) =>
+    after(c, c.connection.node.link?.(c.node, c.name, target.node, c), r.empty),
+  );
+}
+
+export function rename(call: PuffsCall, argument: Of<typeof a.Rename>): Outcome {
+  const source = hold(call, argument.cookieSrc);
+  const to = hold(call, argument.cookieTargdir);
+  const target = argument.cookieTarg === 0 ? undefined : hold(call, argument.cookieTarg);
+  call.source = source;
+  call.targetDirectory = to;
+  call.target = target;
+  if (!(source && to) || (argument.cookieTarg !== 0 && !target)) return ESTALE;
+  // Below its own: the kernel does not look.
+  for (let above: Vnode | undefined = to; above; above = above.parent)
+    if (above === source) return EINVAL;
+  const from = call.vnode;
+  const moves = source.adopted && from !== to;
+  return change(call, from.node, source.node, (c) =>
+    change(c, to.node, target?.node, (c2) =>
+      // A directory that moves is changed itself: its "..".
+      moves ? allow(c2, source.node, WRITE, renamed) : renamed(c2),
+    ),
+  );
+}
+
+function renamed(call: PuffsCall): Outcome {
+  const { node, vnodes } = call.connection;
+  const to = call.targetDirectory as Vnode;
+  const source = call.source as Vnode;
+  const answer = node.rename?.(call.node, call.name, to.node, call.secondName, 0, call);
+  return after(call, answer, (c) => {
+    if (source.adopted) vnodes.adopt(source, to);
+    const { target } = c;
+    if (!target || target === source) return r.empty(c);
+    const value = attempt(() => r.attributesOf(c, target.node));
+    return after(c, whether(value), (c2, isGone) => {
+      target.removed ||= isGone || target.adopted;
+      return r.empty(c2);
+    });
+  });
+}
+
+export function readdir(call: PuffsCall, argument: Of<typeof a.Readdir>): Outcome {
+  const { dentoff, ncookies } = argument;
+  if (dentoff < 8 * ncookies || wire.VnmsgReaddir.size + dentoff > call.buflen) return EINVAL;
+  return list(call, argument);
+}
+
+export function readlink(call: PuffsCall, { linklen }: Of<typeof a.Readlink>): Outcome {
+  call.limit = Math.min(linklen, Limits.MAXPATHLEN);
+  const answer = call.connection.node.readlink?.(call.node, call) as Awaitable<string | Errno>;
+  return after(call, answer, r.target);
+}
+
+/** The last reference is gone. A node that has no name either need not be kept. */
+export function inactive(call: PuffsCall): Outcome {
+  const { vnode, connection } = call;
+  connection.endFiles(vnode.node);
+  if (vnode.removed) call.setbacks |= Setback.NOREF_N1;
+  return r.empty(call);
+}
+
+export function reclaim(call: PuffsCall, { nlookup }: Of<typeof a.Reclaim>): Outcome {
+  call.connection.vnodes.forget(call.vnode, Math.max(0, nlookup));
+  return r.empty(call);
+}
+
+export function print(call: PuffsCall): Outcome {
+  const answer = call.connection.node.print?.(call.node) as Awaitable<string>;
+  return after(call, answer, (c, line) => {
+    c.connection.report(`node ${c.vnode.id}: ${line}`);
+    return r.empty(c);
+  });
+}
+
+export function pathconf(call: PuffsCall, { name }: Of<typeof a.Pathconf>): Outcome {
+  const { node } = call.connection;
+  const answer = node.pathconf ? node.pathconf(call.node, name, call) : (LIMITS[name] ?? EINVAL);
+  return after(call, answer, (c, value) => {
+    if (!(Number.isSafeInteger(value) && value >= 0))
+      throw new Nonsense(`pathconf answered ${Bun.inspect(value)}`);
+    write64(c.frame.replyView, wire.VnmsgPathconf.offsets.retval, value);
+    return r.empty(c);
+  });
+}
+
+const LIMITS: Readonly<Record<number, number>> = {
+  [Pathconf.LINK_MAX]: Limits.LINK_MAX,
+  [Pathconf.NAME_MAX]: Limits.KERNEL_NAME_MAX,
+  [Pathconf.PATH_MAX]: Limits.MAXPATHLEN,
+  [Pathconf.PIPE_BUF]: 512,
+  [Pathconf.CHOWN_RESTRICTED]: 1,
+  [Pathconf.NO_TRUNC]: 1,
+  [Pathconf.SYNC_IO]: 1,
+  [Pathconf.FILESIZEBITS]: 54,
+  [Pathconf.SYMLINK_MAX]: Limits.MAXPATHLEN,
+  [Pathconf["2_SYMLINKS"]]: 1,
+};
+
+export function advlock(call: PuffsCall, argument: Of<typeof a.Advlock>): Outcome {
+  const { fl } = argument;
+  if (fl.whence !== Seek.END) return lockAt(call, argument, 0);
+  return after(call, r.attributesOf(call, call.node), (c, { size }) => lockAt(c, argument, size));
+}
+
+function lockAt(
+  call: PuffsCall,
+  { fl, id, op, flags }: Of<typeof a.Advlock>,
+  base: number,
+): Outcome {
+  const first = base + fl.start + Math.min(0, fl.len);
+  const end = fl.len === 0 ? Number.POSITIVE_INFINITY : first + Math.abs(fl.len) - 1;
+  if (first < 0) return EINVAL;
+  const isUnlock = op === LockOp.UNLCK || fl.type === LockType.UNLCK;
+  const type = isUnlock ? "unlock" : fl.type === LockType.WRLCK ? "write" : "read";
+  const operation = op === LockOp.GETLK ? "get" : flags & LockFlags.WAIT ? "wait" : "set";
+  const kind = flags & LockFlags.FLOCK ? "flock" : "posix";
+  const asked: Lock = { type, start: first, end, pid: fl.pid };
+  const { node } = call.connection;
+  const answer = node.advlock?.(call.node, operation, asked, id, kind, call);
+  return after(call, answer as Awaitable<Lock | undefined | Errno>, (c, lock) => {
+    if (operation === "get" && lock) tellLock(c, lock);
+    return r.empty(c);
+  });
+}
+
+/** The kernel does not look at it, whatever it says. */
+function tellLock(call: PuffsCall, { type, start, end, pid }: Lock): void {
+  const len = end === Number.POSITIVE_INFINITY ? 0 : end - start + 1;
+  wire.Flock.write(call.frame.replyView, wire.VnmsgAdvlock.offsets.fl, {
+    start,
+    len,
+    pid,
+    type: LOCK_TYPES[type],
+    whence: Seek.SET,
+  });
+}
+
+const LOCK_TYPES = { read: LockType.RDLCK, write: LockType.WRLCK, unlock: LockType.UNLCK };
+
+type Namespaced = { readonly attrnamespace: number };
+
+function namespaceOf({ attrnamespace }: Namespaced): AttributeNamespace | undefined {
+  if (attrnamespace === ExtattrNamespace.USER) return "user";
+  return attrnamespace === ExtattrNamespace.SYSTEM ? "system" : undefined;
+}
+
+/** The name of an extended attribute, which has its NUL within 255 bytes. */
+function attributeName(call: PuffsCall, at: number): string | undefined {
+  const { request } = call.frame;
+  const end = request.subarray(at, at + 255).indexOf(0);
+  return end > 0 ? decodeName(request, at, at + end) : undefined;
+}
+
+/**
+ * Go on if the caller may use attributes of this namespace so: those of users as they may the content of the file, those of the system
+ * only the superuser (extattr_check_cred of NetBSD's kernel, which leaves it to the file system).
+ */
+function allowAttribute(
+  call: PuffsCall,
+  namespace: AttributeNamespace,
+  mask: number,
+  next: Next,
+): Outcome {
+  if (call.privileged && !call.connection.node.access) return next(call);
+  if (namespace !== "user" && !call.privileged) return EPERM;
+  return allow(call, call.node, mask, next);
+}
+
+export function getextattr(call: PuffsCall, asked: Of<typeof a.Getextattr>): Outcome {
+  const places = wire.VnmsgGetextattr.offsets;
+  const namespace = namespaceOf(asked);
+  const name = attributeName(call, places.attrname);
+  if (!(namespace && name)) return EINVAL;
+  call.limit = Math.max(0, Math.min(asked.resid, call.buflen - places.data));
+  return allowAttribute(call, namespace, READ, (c) => {
+    const { node } = c.connection;
+    const answer = node.getextattr?.(c.node, namespace, name, c) as Awaitable<Uint8Array>;
+    return after(c, answer, (c2, value) => r.attributeBytes(c2, value, places));
+  });
+}
+
+export function setextattr(call: PuffsCall, asked: Of<typeof a.Setextattr>): Outcome {
+  const places = wire.VnmsgSetextattr.offsets;
+  const namespace = namespaceOf(asked);
+  const name = attributeName(call, places.attrname);
+  if (!(namespace && name) || asked.resid > call.frame.length - places.data) return EINVAL;
+  const value = call.bytes(places.data, asked.resid);
+  return allowAttribute(call, namespace, WRITE, (c) => {
+    const { node } = c.connection;
+    return after(c, node.setextattr?.(c.node, namespace, name, value, "any", c), (c2) => {
+      write64(c2.frame.replyView, places.resid, 0);
+      return r.empty(c2);
+    });
+  });
+}
+
+export function deleteextattr(call: PuffsCall, asked: Of<typeof a.Deleteextattr>): Outcome {
+  const namespace = namespaceOf(asked);
+  const name = attributeName(call, wire.VnmsgDeleteextattr.offsets.attrname);
+  if (!(namespace && name)) return EINVAL;
+  return allowAttribute(call, namespace, WRITE, (c) =>
+    after(c, c.connection.node.deleteextattr?.(c.node, namespace, name, c), r.empty),
+  );
+}
+
+export function listextattr(call: PuffsCall, asked: Of<typeof a.Listextattr>): Outcome {
+  const places = wire.VnmsgListextattr.offsets;
+  const namespace = namespaceOf(asked);
+  if (!namespace) return EINVAL;
+  call.limit = Math.max(0, Math.min(asked.resid, call.buflen - places.data));
+  const prefixed = (asked.flag & ExtattrList.LENPREFIX) !== 0;
+  // Of the system's there is nothing to see for others, and no error: a list of all asks for both.
+  const hidden = namespace !== "user" && !call.privileged;
+  if (hidden) return r.attributeBytes(call, nameList([], prefixed), places);
+  return allowAttribute(call, namespace, READ, (c) => {
+    const { node } = c.connection;
+    const answer = node.listextattr?.(c.node, namespace, c) as Awaitable<Iterable<string>>;
+    return after(c, answer, (c2, names) => r.attributeBytes(c2, nameList(names, prefixed), places));
+  });
+}
+
+/** Each name behind a byte with its length, or before a NUL. */
+function nameList(names: Iterable<string>, prefixed: boolean): Uint8Array {
+  const all = [...names];
+  const bytes = new Uint8Array(all.reduce((sum, name) => sum + nameLength(name) + 1, 0));
+  let at = 0;
+  for (const name of all) {
+    const length = nameLength(name);
+    if (length === 0 || length > 255 || name.includes("\0"))
+      throw new Nonsense(`an extended attribute is called ${Bun.inspect(name)}`);
+    if (prefixed) bytes[at] = length;
+    encodeName(name, bytes, prefixed ? at + 1 : at);
+    at += length + 1;
+  }
+  return bytes;
+}
+
+/** The message of punching holes has the same number in some kernels: nothing but growing may come of this. */
+export function fallocate(call: PuffsCall, { off, len }: Of<typeof a.Fallocate>): Outcome {
+  const { node } = call.connection;
+  return after(call, node.fallocate?.(call.node, off, len, 0, call), r.empty);
+}
+
+export function fdiscard(call: PuffsCall, { off, len }: Of<typeof a.Fdiscard>): Outcome {
+  const { node } = call.connection;
+  return after(call, node.fdiscard?.(call.node, off, len, call), r.empty);
+}
+
+/** The kernel has written back all and wants to go; it is let. */
+export function unmount(call: PuffsCall): Outcome {
+  call.connection.unmounted?.();
+  return r.empty(call);
+}
+
+export function statvfs(call: PuffsCall): Outcome {
+  const { fs } = call.connection;
+  return after(call, fs.statvfs ? fs.statvfs(call) : NO_STATISTICS, r.statistics);
+}
+
+const NO_STATISTICS = { frsize: 4096, blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0 };
+
+export function fhtonode(call: PuffsCall, { dsize }: Of<typeof a.Fhtonode>): Outcome {
+  const places = wire.VfsmsgFhtonode.offsets;
+  const { connection } = call;
+  if (dsize > call.frame.length - places.data) return EINVAL;
+  const handle = call.bytes(places.data, dsize);
+  return after(call, connection.fs.fhtonode?.(handle, call) as Awaitable<object>, (c, node) =>
+    after(c, r.attributesOf(c, node), (c2, value) => {
+      const vnode = connection.vnodes.handOut(node);
+      c2.handedOut.push(vnode);
+      const { replyView } = c2.frame;
+      write64(replyView, places.fhcookie, cookieOf(vnode));
+      replyView.setUint32(places.vtype, vtypeOf(value.mode), true);
+      write64(replyView, places.size, r.sizeOf(value));
+      write64(replyView, places.rdev, deviceOf(value));
+      return r.empty(c2);
+    }),
+  );
+}
+
+export function nodetofh(call: PuffsCall, asked: Of<typeof a.Nodetofh>): Outcome {
+  const places = wire.VfsmsgNodetofh.offsets;
+  const { connection } = call;
+  const vnode = hold(call, asked.fhcookie);
+  if (!vnode) return ESTALE;
+  const most = Math.min(asked.dsize, call.buflen - places.data);
+  const answer = connection.fs.nodetofh?.(vnode.node, call) as Awaitable<Uint8Array | Errno>;
+  return after(call, answer, (c, handle) => {
+    if (handle.length > most) return new Errno("E2BIG");
+    c.frame.reply.set(handle, places.data);
+    write64(c.frame.replyView, places.dsize, handle.length);
+    return places.data + handle.length;
+  });
+}
+
+export function extattrctl(call: PuffsCall, asked: Of<typeof a.Extattrctl>): Outcome {
+  const { connection, frame } = call;
+  const namespace = namespaceOf(asked);
+  const name = attributeName(call, wire.VfsmsgExtattrctl.offsets.attrname) ?? "";
+  const vnode =
+    asked.flags & Extattrctl.HASNODE
+      ? hold(call, read64(frame.requestView, wire.PuffsReq.offsets.cookie))
+      : undefined;
+  if (!namespace) return EINVAL;
+  if (asked.flags & Extattrctl.HASNODE && !vnode) return ESTALE;
+  const { fs } = connection;
+  return after(call, fs.extattrctl?.(asked.cmd, vnode?.node, namespace, name, call), r.empty);
+}
+
+export function suspend(call: PuffsCall, { status }: Of<typeof a.Suspend>): Outcome {
+  const word = SUSPENSIONS[status];
+  return word ? after(call, call.connection.fs.suspend?.(word), r.empty) : EINVAL;
+}
+
+const SUSPENSIONS = ["start", "suspended", "resume", "error"] as const;
+
+/** A second node, held until the call has ended. */
+function hold(call: PuffsCall, cookie: number): Vnode | undefined {
+  const vnode = vnodeOf(call.connection.vnodes, cookie);
+  if (vnode) {
+    vnode.pending++;
+    call.held.push(vnode);
+  }
+  return vnode;
+}
