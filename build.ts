@@ -105,6 +105,9 @@ async function compile(
       entrypoints: [start],
       files: { ...replaced, [start]: source },
       // Nothing of the directory it is started in may change what it does.
+      // Compiled ahead: half of the start is parsing otherwise.
+      bytecode: true,
+      format: "esm",
       compile: { outfile: unfinished, autoloadDotenv: false, autoloadBunfig: false },
       plugins: [
         {

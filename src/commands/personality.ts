@@ -5,14 +5,16 @@ import { exitCodes, Failure, failureOf, usageFailure } from "../failure.ts";
 import { createLog } from "../log.ts";
 import { suggestion } from "../nearest.ts";
 import { mountHelper, mountProgram } from "./mount.ts";
-import { puffs } from "./puffs.ts";
 
 /** What the program is, by the name it was called by: the first row that matches. */
 const personalities: readonly {
   readonly name: RegExp;
   run(call: PersonalCall): Promise<number>;
 }[] = [
-  { name: /^puffs$/, run: ({ args, reporter }) => puffs(args, reporter) },
+  {
+    name: /^puffs$/,
+    run: ({ args, reporter }) => puffs(args, reporter),
+  },
   { name: /^mount_(.+)$/, run: (call) => mountProgram(call, loadBuiltin(call.match)) },
   { name: /^mount\.(.+)$/, run: (call) => mountHelper(call, loadBuiltin(call.match)) },
 ];
@@ -23,6 +25,15 @@ interface PersonalCall {
   readonly reporter: DaemonReporter | undefined;
   /** The part of the name that the row's parentheses hold. */
   readonly match: string;
+}
+
+/** Loaded when it is asked for: a mount program starts without it, and without citty. */
+async function puffs(
+  args: readonly string[],
+  reporter: DaemonReporter | undefined,
+): Promise<number> {
+  const { puffs } = await import("./puffs.ts");
+  return puffs(args, reporter);
 }
 
 /** Run the program and end the process. `only` is the plugin of an executable that was built for one. */
