@@ -3,6 +3,7 @@ import type { DaemonReporter } from "../daemon.ts";
 import { exitCodes, usageFailure } from "../failure.ts";
 import { suggestion } from "../nearest.ts";
 import { VERSION } from "../version.ts";
+import { accessCommands } from "./access.ts";
 import { listCommand } from "./list.ts";
 import { mountCommand, puffsMount } from "./mount.ts";
 import { pluginsCommand } from "./plugins.ts";
@@ -13,6 +14,7 @@ const commands = {
   umount: umountCommand,
   list: listCommand,
   plugins: pluginsCommand,
+  ...accessCommands,
 } as const;
 
 const main: CommandDef = defineCommand({

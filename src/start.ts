@@ -1,0 +1,52 @@
+import { exitCodes, Failure, messageOf, usageFailure } from "./failure.ts";
+import type { ParsedOptions } from "./options/parse.ts";
+import { MS_READ_ONLY } from "./options/table.ts";
+import type { AnyFileSystem, AnyPlugin } from "./plugin.ts";
+import type { Usermount } from "./usermount.ts";
+import { checkFileSystem } from "./validate.ts";
+
+/**
+ * `special` as the plugin's source: mount(8) demands a word there, and "none" is the one for none. A Failure says `where` a source
+ * that is missing goes, such as "before the directory".
+ */
+export function sourceOf(
+  plugin: AnyPlugin,
+  special: string | undefined,
+  where: string,
+): string | undefined {
+  if (plugin.source === undefined) return undefined;
+  const source = special === "none" ? undefined : special;
+  if (source === undefined && plugin.source.required) {
+    throw usageFailure(`${plugin.name} needs a source ${where}: ${plugin.source.description}`);
+  }
+  return source;
+}
+
+/** Start the plugin and check what it answers. Rejects with a Failure that names it. */
+export async function startPlugin(
+  plugin: AnyPlugin,
+  source: string | undefined,
+  options: ParsedOptions,
+  usermount: Usermount,
+): Promise<AnyFileSystem> {
+  let answer: unknown;
+  try {
+    answer = await plugin.start({
+      options: options.plugin,
+      source,
+      usermount,
+      readOnly: isReadOnly(options),
+    });
+  } catch (error) {
+    throw new Failure(`${plugin.name} did not start: ${messageOf(error)}`);
+  }
+  try {
+    return checkFileSystem(answer, plugin.name);
+  } catch (error) {
+    throw new Failure(messageOf(error), exitCodes.mount);
+  }
+}
+
+export function isReadOnly(options: ParsedOptions): boolean {
+  return (options.flags & MS_READ_ONLY) !== 0;
+}
