@@ -40,7 +40,9 @@ export async function startDaemon(
   };
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   try {
-    const said = await text(child.stdio[REPORT] as Readable);
+    // A process that could not be started has no streams.
+    const report = child.stdio?.[REPORT] as Readable | undefined;
+    const said = report === undefined ? "" : await text(report);
     let mounted: string | undefined;
     for (const line of said.split("\n").filter((line) => line !== "")) {
       const report: Report = JSON.parse(line);

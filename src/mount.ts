@@ -1,15 +1,15 @@
+import { closeSync, openSync } from "node:fs";
 import { COMFD, type Door } from "./doors/door.ts";
 import { fuseDoor } from "./doors/fuse.ts";
-import { exitCodes, Failure, failureOf, messageOf, usageFailure } from "./failure.ts";
+import { Failure, failureOf, messageOf } from "./failure.ts";
 import { type Guard, startGuard } from "./guard.ts";
 import { type MountEntry, mountAt } from "./mountinfo.ts";
 import type { ParsedOptions } from "./options/parse.ts";
-import { MS_READ_ONLY } from "./options/table.ts";
-import type { AnyFileSystem, AnyPlugin } from "./plugin.ts";
+import type { AnyPlugin } from "./plugin.ts";
 import { type Registration, register } from "./registry.ts";
 import { type Ending, type Log, Session } from "./session.ts";
+import { isReadOnly, sourceOf, startPlugin } from "./start.ts";
 import { unmountFromServer } from "./unmount.ts";
-import { checkFileSystem } from "./validate.ts";
 
 export interface MountRequest {
   readonly plugin: AnyPlugin;
@@ -39,18 +39,20 @@ export interface LiveMount {
  */
 export async function mount(request: MountRequest): Promise<LiveMount> {
   const { plugin, options, log, trace } = request;
-  const source = sourceOf(plugin, request.special);
+  const source = sourceOf(plugin, request.special, BEFORE);
   const door = await openDoor(options);
   const directory = await door.prepare(request.directory, log);
   const session = new Session(
     { ...sessionOptions(options), directory, log, ...(trace && { trace }) },
     door.protocol(directory),
   );
-  const fileSystem = await start(plugin, source, options, session);
-  const guard = door.isLocal ? startGuard(directory) : undefined;
+  const fileSystem = await startPlugin(plugin, source, options, session.usermount);
+  let guard: Guard | undefined;
   let descriptor: number;
   try {
     session.open(fileSystem);
+    requireDescriptors();
+    if (door.isLocal) guard = startGuard(directory);
     descriptor = await door.attach({
       directory,
       options,
@@ -84,6 +86,24 @@ export async function mount(request: MountRequest): Promise<LiveMount> {
   };
 }
 
+/** Once it is mounted it is too late to find that no more files may be open. */
+function requireDescriptors(): void {
+  const some: number[] = [];
+  try {
+    while (some.length < DESCRIPTORS) some.push(openSync("/dev/null", "r"));
+  } catch (error) {
+    const { code } = error as { code?: string };
+    throw new Failure(
+      `too few files may be open at once (${code}): a mount takes ${DESCRIPTORS}; raise the limit (ulimit -n)`,
+    );
+  } finally {
+    for (const descriptor of some) closeSync(descriptor);
+  }
+}
+
+/** What a mount takes with its threads, its guard and its entry in the list, and some to go on with. */
+const DESCRIPTORS = 24;
+
 /** What is not Linux' own is loaded when it is asked for: every mount would wait for it. */
 async function openDoor({ mount }: ParsedOptions): Promise<Door> {
   const own = process.platform === "linux" ? "fuse" : "puffs";
@@ -95,45 +115,12 @@ async function openDoor({ mount }: ParsedOptions): Promise<Door> {
 
 /** Everything that can be checked without mounting: what -f of a mount helper does. */
 export async function rehearse({ plugin, special, directory, log }: MountRequest): Promise<void> {
-  sourceOf(plugin, special);
+  sourceOf(plugin, special, BEFORE);
   await fuseDoor().prepare(directory, log);
 }
 
-/** `special` as the plugin's source: mount(8) demands a word there, and "none" is the one for none. */
-function sourceOf(plugin: AnyPlugin, special: string | undefined): string | undefined {
-  if (plugin.source === undefined) return undefined;
-  const source = special === "none" ? undefined : special;
-  if (source === undefined && plugin.source.required) {
-    throw usageFailure(
-      `${plugin.name} needs a source before the directory: ${plugin.source.description}`,
-    );
-  }
-  return source;
-}
-
-async function start(
-  plugin: AnyPlugin,
-  source: string | undefined,
-  options: ParsedOptions,
-  session: Session,
-): Promise<AnyFileSystem> {
-  let answer: unknown;
-  try {
-    answer = await plugin.start({
-      options: options.plugin,
-      source,
-      usermount: session.usermount,
-      readOnly: isReadOnly(options),
-    });
-  } catch (error) {
-    throw new Failure(`${plugin.name} did not start: ${messageOf(error)}`);
-  }
-  try {
-    return checkFileSystem(answer, plugin.name);
-  } catch (error) {
-    throw new Failure(messageOf(error), exitCodes.mount);
-  }
-}
+/** Where a source goes on the command line. */
+const BEFORE = "before the directory";
 
 function sessionOptions(options: ParsedOptions) {
   const { mount } = options;
@@ -155,10 +142,6 @@ function sessionOptions(options: ParsedOptions) {
     admits: mount.allow_root ? (uid: number) => uid === 0 || uid === owner : undefined,
   };
   return withoutUndefined(all);
-}
-
-function isReadOnly(options: ParsedOptions): boolean {
-  return (options.flags & MS_READ_ONLY) !== 0;
 }
 
 type Defined<T> = { [Key in keyof T as undefined extends T[Key] ? never : Key]: T[Key] } & {
