@@ -34,6 +34,7 @@ export class DeviceEngine implements Engine {
   readonly #serving: Serving;
   readonly #room: number;
   readonly #report: (message: string) => void;
+  readonly #first: Frame;
   readonly #idle: Frame[] = [];
   readonly #waiter = new Waiter();
   readonly #ended = Promise.withResolvers<number>();
@@ -52,7 +53,10 @@ export class DeviceEngine implements Engine {
     this.#serving = serving;
     this.#room = room;
     this.#report = report;
-    this.#idle.push(frameOf(pageAligned(room), pageAligned(room)));
+    const used = spare.findIndex(({ request }) => request.length === room);
+    this.#first =
+      spare.splice(used, used < 0 ? 0 : 1)[0] ?? frameOf(pageAligned(room), pageAligned(room));
+    this.#idle.push(this.#first);
   }
 
   run(): Promise<number> {
@@ -178,9 +182,13 @@ export class DeviceEngine implements Engine {
     this.#over = true;
     this.#waiter.close();
     clearInterval(this.#hold);
+    if (this.#idle.includes(this.#first)) spare.push(this.#first);
     this.#ended.resolve(errno);
   }
 }
+
+/** First frames of engines that have ended, for the next ones: their memory cannot be given back. */
+const spare: Frame[] = [];
 
 const EIO = 5;
 

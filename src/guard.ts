@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import type { Writable } from "node:stream";
 import type { MountEntry } from "./mountinfo.ts";
 import { selfCommand } from "./self.ts";
 
@@ -16,41 +17,62 @@ export interface Guard {
  * own, so that signals to this process' group and terminal pass it by. Start it before the mount.
  */
 export function startGuard(directory: string): Guard {
-  const child = spawn("/bin/sh", ["-c", SCRIPT, "puffs-guard", directory, ...selfCommand()], {
+  const script = [SCRIPT, "puffs-guard", directory, ...selfCommand()];
+  const child = spawn("/bin/sh", ["-c", START, "puffs-guard", ...script], {
     stdio: ["pipe", "ignore", "ignore"],
     detached: true,
     cwd: "/",
   });
-  const { stdin } = child;
-  // No shell, no guard: the mount works all the same.
+  // No shell, no guard: the mount works all the same. One that could not be started has no streams.
+  const stdin = child.stdin as Writable | undefined;
   child.on("error", () => {});
-  stdin.on("error", () => {});
+  stdin?.on("error", () => {});
   child.unref();
-  (stdin as unknown as { unref?(): void }).unref?.();
+  (stdin as { unref?(): void } | undefined)?.unref?.();
   return {
     watch: ({ id, device }) => {
-      stdin.write(`${id} ${device}\n`);
+      stdin?.write(`${id} ${device}\n`);
     },
     release: () => {
-      stdin.end("done\n");
+      stdin?.end("done\n");
     },
   };
 }
 
+// Where setpriv(1) can, the shell also gets SIGURG (which alone does nothing) when the server's main thread ends.
+const START = `
+if setpriv --pdeathsig URG true; then set -- setpriv --pdeathsig URG /bin/sh -c "$@"; else set -- /bin/sh -c "$@"; fi
+exec "$@"
+`;
+
 // Numbers of mounts and devices are used again: the same ones may be somebody else's by now, so a mount that answers stays.
-// Two lines come: which mount, and that all is well. Any end without the second is the server's death.
+// Two lines come: which mount, and that all is well. Any end without the second is the server's death. Before the first
+// there may be a mount already.
+//
+// A thread of the server that notifies the kernel may wait for a lock whose holder waits for the server: then not even SIGKILL ends
+// the process and closes the pipe. The signal comes all the same, with the server still the parent, and aborting the
+// connection frees them all. In some shells it ends a read, in others not: it is the server's death either way.
 const SCRIPT = `
 trap '' HUP INT TERM
 directory=$1
 shift
-read -r id device || exit 0
-read -r word && exit 0
-while read -r mount parent number rest; do
-  if [ "$mount" = "$id" ] && [ "$number" = "$device" ]; then
-    "$@" --puffs umount --dead -- "$directory" && exit 0
-    stat -f -- "$directory" && exit 0
-    umount -l -- "$directory" || fusermount3 -u -z -- "$directory"
-    exit
-  fi
-done < /proc/self/mountinfo
+mine() {
+  while read -r mount parent number rest; do
+    [ "$mount" = "$id" ] && [ "$number" = "$device" ] && return
+  done < /proc/self/mountinfo
+  return 1
+}
+hangs() {
+  read -r pid name state parent rest < /proc/$$/stat
+  [ "$parent" = "$PPID" ] && mine
+}
+trap 'hangs && { umount -f -- "$directory" || echo 1 > "/sys/fs/fuse/connections/\${device#*:}/abort"; }' URG
+if read -r id device; then
+  read -r word && exit
+  mine || exit
+fi
+"$@" --puffs umount --dead -- "$directory" && exit
+[ -n "$id" ] || exit
+stat -f -- "$directory" && exit
+umount -l -- "$directory" || fusermount3 -u -z -- "$directory"
 `;

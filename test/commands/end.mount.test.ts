@@ -33,11 +33,18 @@ function isRunning(pid: number): boolean {
   }
 }
 
+/** A process' arguments, or nothing if it has ended. */
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
 /** The shell that outlives the server of this mount. */
 function guardOf(directory: string): number {
-  const found = processesOf(directory).find((pid) =>
-    readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("puffs-guard"),
-  );
+  const found = processesOf(directory).find((pid) => commandOf(pid).includes("puffs-guard"));
   if (found === undefined) throw new Error("there is no guard");
   return found;
 }
@@ -111,7 +118,8 @@ mounting("the end of a mount", () => {
       const pid = await serverOf(at.directory);
       await using busy = await user(at.directory);
       process.kill(pid, "SIGTERM");
-      await until(() => processesOf(at.directory).length >= 3, "the one that unmounts");
+      const isUnmounting = (other: number) => commandOf(other).split("\0").includes("umount");
+      await until(() => processesOf(at.directory).some(isUnmounting), "the one that unmounts");
       process.kill(pid, "SIGTERM");
       await until(() => !isMounted(at.directory), "the detaching");
       busy.kill("SIGKILL");
