@@ -58,6 +58,14 @@ export function waitReadable(fd: number, microseconds: number): boolean {
   return libc.ppoll(pollfd, 1, timespec, null) > 0;
 }
 
+/** Whether the other end is gone for good, or the descriptor is in error: nothing can be written. */
+export function hasHungUp(fd: number): boolean {
+  pollfd[0] = fd;
+  pollfd[1] = 0;
+  timespec.fill(0);
+  return libc.ppoll(pollfd, 1, timespec, null) > 0;
+}
+
 /**
  * Lets reads answer -EAGAIN where they would wait. Of the open file, not of the descriptor: copies
  * share it.
@@ -65,6 +73,12 @@ export function waitReadable(fd: number, microseconds: number): boolean {
 export function setNonBlocking(fd: number): void {
   const flags = check(libc.fcntl(fd, F_GETFL, 0), "fcntl");
   check(libc.fcntl(fd, F_SETFL, flags | O_NONBLOCK), "fcntl");
+}
+
+/** Lets reads wait again. */
+export function setBlocking(fd: number): void {
+  const flags = check(libc.fcntl(fd, F_GETFL, 0), "fcntl");
+  check(libc.fcntl(fd, F_SETFL, flags & ~O_NONBLOCK), "fcntl");
 }
 
 /**

@@ -4,11 +4,13 @@ import {
   closeDescriptor,
   EAGAIN,
   EPIPE,
+  hasHungUp,
   openDescriptor,
   pageAligned,
   receive,
   send,
   sendParts,
+  setBlocking,
   setNonBlocking,
   waitReadable,
 } from "../../ffi/device.ts";
@@ -88,6 +90,27 @@ test("waitReadable looks, and returns when its limit is over", () => {
   receive(b, new Uint8Array(8));
   close(a);
   expect(waitReadable(b, 600e6)).toBe(true);
+});
+
+test("a descriptor has hung up when its peer is closed, and not before", () => {
+  const [one, other] = pair();
+  send(other, Uint8Array.of(1), 1);
+  expect(hasHungUp(one)).toBe(false);
+  close(other);
+  expect(hasHungUp(one)).toBe(true);
+});
+
+test("a descriptor is made to answer at once, and to wait again", () => {
+  const [one] = pair();
+  const flags = () => {
+    const info = readFileSync(`/proc/self/fdinfo/${one}`, "utf8");
+    return Number.parseInt(/^flags:\s*(\d+)$/m.exec(info)?.[1] ?? "", 8);
+  };
+  setNonBlocking(one);
+  expect(flags() & constants.O_NONBLOCK).toBe(constants.O_NONBLOCK);
+  expect(receive(one, new Uint8Array(1))).toBe(-EAGAIN);
+  setBlocking(one);
+  expect(flags() & constants.O_NONBLOCK).toBe(0);
 });
 
 test("mapped memory is zeroed, of the size asked, and good for messages", () => {
