@@ -3,13 +3,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { closeDescriptor, EAGAIN, receive, send, setNonBlocking } from "../../ffi/device.ts";
+import { closeDescriptor, setNonBlocking } from "../../ffi/device.ts";
 import { socketPair } from "../../ffi/socket.ts";
 import { KernelFlags, Vn } from "../../src/puffs/flags.ts";
-import { FrameReader } from "../../src/puffs/frames.ts";
-import { type Handshake, readHandshake } from "../../src/puffs/handshake.ts";
-import { PuffsKernel } from "../../src/puffs/kernel.ts";
-import { acceptKargs, type Mounted } from "../../src/puffs/mounted.ts";
+import { acceptKargs } from "../../src/puffs/mounted.ts";
+import { handshakeOf, playKernel } from "../support/kernel-end.ts";
 
 /*
  * The program as it is started under a rump kernel: one end of a socket pair is its descriptor 3, named by PUFFS_COMFD. The test
@@ -54,56 +52,9 @@ afterEach(async () => {
   }
 });
 
-/** Bytes as they come: 0 at the end. */
-async function readSome(end: number, into: Uint8Array): Promise<number> {
-  for (;;) {
-    const count = receive(end, into);
-    if (count !== -EAGAIN) return Math.max(0, count);
-    await Bun.sleep(1);
-  }
-}
-
-async function handshakeOf({ end }: Started): Promise<Handshake> {
-  const buffer = new Uint8Array(1 << 16);
-  let length = 0;
-  for (;;) {
-    const count = await readSome(end, buffer.subarray(length));
-    if (count === 0) throw new Error("the stream ended");
-    length += count;
-    const read = readHandshake(buffer.subarray(0, length));
-    if (read) {
-      expect(read.length).toBe(length);
-      return read.handshake;
-    }
-  }
-}
-
-/** Plays the kernel until the stream ends. */
-function playKernel(
-  { end }: Started,
-  mount: Mounted,
-): { kernel: PuffsKernel; over: Promise<void> } {
-  const kernel = new PuffsKernel((message) => {
-    for (let done = 0; done < message.length; ) {
-      const part = message.slice(done);
-      done += Math.max(0, send(end, part, part.length));
-    }
-  }, mount);
-  const reader = new FrameReader(1 << 18);
-  const pump = async () => {
-    for (;;) {
-      const count = await readSome(end, reader.room());
-      if (count === 0) return kernel.end();
-      reader.took(count);
-      for (let frame = reader.next(); frame; frame = reader.next()) kernel.receive(frame);
-    }
-  };
-  return { kernel, over: pump() };
-}
-
 test("the mount is announced item by item, and memfs serves until it is unmounted", async () => {
   const server = start();
-  const handshake = await handshakeOf(server);
+  const handshake = await handshakeOf(server.end);
   expect(handshake.directory).toBe("somewhere");
   expect(handshake.from).toBe("memfs");
   expect(handshake.libraryFlags & 0xfff).toBe(acceptKargs(handshake.kargs).args.flags);
@@ -112,7 +63,7 @@ test("the mount is announced item by item, and memfs serves until it is unmounte
   expect(mount.args.flags & KernelFlags.NOCACHE_NAME).toBe(KernelFlags.NOCACHE_NAME);
   expect(mount.args.vnopmask[Vn.WRITE]).toBe(1);
   expect(mount.args.vnopmask[Vn.POLL]).toBe(0);
-  const { kernel, over } = playKernel(server, mount);
+  const { kernel, over } = playKernel(server.end, mount);
   expect((await kernel.getattr(kernel.root, CALLER)).va.type).toBe(2);
   const all = await Promise.all(
     Array.from({ length: 2000 }, () => kernel.getattr(kernel.root, CALLER)),
@@ -126,7 +77,7 @@ test("the mount is announced item by item, and memfs serves until it is unmounte
 
 test("the end of the peer is the end of the server", async () => {
   const server = start();
-  await handshakeOf(server);
+  await handshakeOf(server.end);
   closeDescriptor(server.end);
   started.pop();
   expect(await server.exit).toBe(0);
@@ -134,8 +85,8 @@ test("the end of the peer is the end of the server", async () => {
 
 test("a signal asks the kernel to unmount", async () => {
   const server = start();
-  const mount = acceptKargs((await handshakeOf(server)).kargs);
-  const { kernel } = playKernel(server, mount);
+  const mount = acceptKargs((await handshakeOf(server.end)).kargs);
+  const { kernel } = playKernel(server.end, mount);
   await kernel.getattr(kernel.root, CALLER);
   server.child.kill("SIGTERM");
   // The kernel at this end says yes, and is to unmount then.
