@@ -1,6 +1,6 @@
 import { usageFailure } from "./failure.ts";
 import { suggestion } from "./nearest.ts";
-import type { FileSystemOperation, NodeOperation } from "./operations.ts";
+import { FILE_SYSTEM_OPERATIONS, NODE_OPERATIONS } from "./operation-names.ts";
 import { MOUNT_OPTIONS } from "./options/table.ts";
 import type { AnyFileSystem, AnyPlugin, FileSystem, Option, Plugin } from "./plugin.ts";
 
@@ -204,55 +204,4 @@ const DEFAULT_TYPES: Readonly<Record<Option["type"], "string" | "boolean" | "num
   size: "number",
   mode: "number",
   choice: "string",
-};
-
-const FILE_SYSTEM_OPERATIONS: Readonly<Record<FileSystemOperation, true>> = {
-  statvfs: true,
-  sync: true,
-  unmount: true,
-  fhtonode: true,
-  nodetofh: true,
-  suspend: true,
-  extattrctl: true,
-};
-
-const NODE_OPERATIONS: Readonly<Record<NodeOperation, true>> = {
-  lookup: true,
-  create: true,
-  mknod: true,
-  open: true,
-  close: true,
-  access: true,
-  getattr: true,
-  setattr: true,
-  poll: true,
-  mmap: true,
-  fsync: true,
-  seek: true,
-  remove: true,
-  link: true,
-  rename: true,
-  mkdir: true,
-  rmdir: true,
-  symlink: true,
-  readdir: true,
-  readlink: true,
-  reclaim: true,
-  inactive: true,
-  print: true,
-  pathconf: true,
-  advlock: true,
-  read: true,
-  write: true,
-  abortop: true,
-  getextattr: true,
-  setextattr: true,
-  listextattr: true,
-  deleteextattr: true,
-  fallocate: true,
-  fdiscard: true,
-  tmpfile: true,
-  copyRange: true,
-  ioctl: true,
-  bmap: true,
 };
