@@ -1,3 +1,4 @@
+import type { SpawnOptions } from "node:child_process";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
@@ -22,9 +23,10 @@ export async function startDaemon(
   args: readonly string[],
   logFile: string | undefined,
   log: Log,
+  start = (options: SpawnOptions) => spawnSelf(name, args, options),
 ): Promise<string> {
   const output = logFile === undefined ? "ignore" : openLog(logFile);
-  const child = spawnSelf(name, args, {
+  const child = start({
     detached: true,
     stdio: ["ignore", output, output, "pipe"],
     env: { ...process.env, [MARK]: "1" },

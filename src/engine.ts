@@ -21,6 +21,19 @@ export interface Engine {
   stop(): void;
 }
 
+/** What an engine is made for. */
+export interface EngineParts {
+  readonly descriptor: number;
+  readonly serving: Serving;
+  /** Bytes of the longest message. */
+  readonly room: number;
+  /** Replies are made in the bytes of their requests. */
+  readonly inPlace: boolean;
+}
+
+/** Makes an engine that also takes messages of the server's own. */
+export type EngineMaker = (parts: EngineParts) => Engine & { send(message: Uint8Array): void };
+
 /**
  * The engine of a device that is read and written a message at a time, like /dev/fuse.
  *

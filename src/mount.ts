@@ -1,6 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import { COMFD, type Door } from "./doors/door.ts";
 import { fuseDoor } from "./doors/fuse.ts";
+import type { EngineMaker } from "./engine.ts";
 import { Failure, failureOf, messageOf } from "./failure.ts";
 import { type Guard, startGuard } from "./guard.ts";
 import { type MountEntry, mountAt } from "./mountinfo.ts";
@@ -10,6 +11,7 @@ import { type Registration, register } from "./registry.ts";
 import { type Ending, type Log, Session } from "./session.ts";
 import { isReadOnly, sourceOf, startPlugin } from "./start.ts";
 import { unmountFromServer } from "./unmount.ts";
+import type { Wishes } from "./wishes.ts";
 
 export interface MountRequest {
   readonly plugin: AnyPlugin;
@@ -20,6 +22,10 @@ export interface MountRequest {
   readonly log: Log;
   /** One call per request and reply. */
   readonly trace?: ((line: string) => void) | undefined;
+  /** More than the options can say. */
+  readonly wishes?: Wishes | undefined;
+  /** Who moves the bytes, if not an engine of ours: then the kernel's greeting is not waited for. */
+  readonly engine?: EngineMaker | undefined;
 }
 
 /** A mount that this process serves. */
@@ -27,6 +33,8 @@ export interface LiveMount {
   /** Absolute, without symbolic links. */
   readonly directory: string;
   readonly session: Session;
+  /** What the requests come from: the session's. */
+  readonly descriptor: number;
   /** Settles when the mount has ended and everything of it is cleaned up. */
   readonly ended: Promise<Ending>;
   /** Unmount; a busy mount is detached after the grace time (seconds; 0: at once). */
@@ -38,12 +46,12 @@ export interface LiveMount {
  * the kernel has shaken hands. Rejects with a Failure; then nothing is mounted, and what the plugin opened was closed by its `unmount`.
  */
 export async function mount(request: MountRequest): Promise<LiveMount> {
-  const { plugin, options, log, trace } = request;
+  const { plugin, options, log, trace, engine } = request;
   const source = sourceOf(plugin, request.special, BEFORE);
   const door = await openDoor(options);
   const directory = await door.prepare(request.directory, log);
   const session = new Session(
-    { ...sessionOptions(options), directory, log, ...(trace && { trace }) },
+    { ...sessionOptions(options), ...request.wishes, directory, log, ...(trace && { trace }) },
     door.protocol(directory),
   );
   const fileSystem = await startPlugin(plugin, source, options, session.usermount);
@@ -69,9 +77,9 @@ export async function mount(request: MountRequest): Promise<LiveMount> {
   const mounted = door.isLocal ? mountAt(directory) : undefined;
   if (mounted !== undefined) guard?.watch(mounted);
 
-  session.serve(descriptor, () => unmountFromServer(directory, { lazy: true }));
+  session.serve(descriptor, () => unmountFromServer(directory, { lazy: true }), engine);
   try {
-    await session.ready;
+    if (!engine) await session.ready;
   } catch (error) {
     await door.unmount(directory, 0).catch(() => {});
     guard?.release();
@@ -81,6 +89,7 @@ export async function mount(request: MountRequest): Promise<LiveMount> {
   return {
     directory,
     session,
+    descriptor,
     ended: cleanUp(session, mounted, guard, registration),
     unmount: (grace = options.mount.grace) => door.unmount(directory, grace),
   };

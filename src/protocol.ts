@@ -1,4 +1,5 @@
 import type { Awaitable } from "./awaitable.ts";
+import type { EngineMaker } from "./engine.ts";
 import type { FileSystemOperations } from "./operations.ts";
 import type { AnyFileSystem } from "./plugin.ts";
 import type { Statistics } from "./statistics.ts";
@@ -24,6 +25,8 @@ export interface Surroundings {
   warn(message: string): void;
   /** Unmount, lazily if it must be, where the protocol itself has no message for it. */
   detach(): Promise<void>;
+  /** What moves the bytes. Left out: the protocol's own engine. */
+  readonly engine?: EngineMaker | undefined;
 }
 
 /**

@@ -4,11 +4,25 @@ import { fileURLToPath } from "node:url";
 /** Whether this is a compiled executable: its modules lie in a file system of Bun's own. */
 export const compiled = import.meta.url.includes("/$bunfs/");
 
+let answers = !compiled;
+
+/** This is the program that knows its own commands, and not one that was compiled with the library. */
+export function answerCommands(): void {
+  answers = true;
+}
+
 /** The program to start, and the arguments that come first, to have this very program again. */
 export function selfCommand(): [program: string, ...args: string[]] {
+  if (!answers) return ["false"];
   return compiled
     ? [process.execPath]
     : [process.execPath, fileURLToPath(new URL("./cli.ts", import.meta.url))];
+}
+
+/** Start the program that this process runs, whoever wrote it, again with the same arguments. */
+export function spawnAgain(options: SpawnOptions): ChildProcess {
+  const script = Bun.main.includes("/$bunfs/") ? [] : [Bun.main];
+  return spawn(process.execPath, [...script, ...process.argv.slice(2)], options);
 }
 
 /** Start this very program again, called `name` (which decides what it does, see commands/personality.ts). */

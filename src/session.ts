@@ -1,4 +1,5 @@
 import { closeDescriptor } from "../ffi/device.ts";
+import type { EngineMaker } from "./engine.ts";
 import { Errno } from "./errno.ts";
 import type { AnyFileSystem } from "./plugin.ts";
 import type { Protocol, Served } from "./protocol.ts";
@@ -81,14 +82,15 @@ export class Session {
 
   /**
    * Serve the mount's descriptor, which is the session's from now on, until the mount ends. `detach` unmounts, lazily if it must;
-   * `usermount.unmount()` calls it where the protocol has no message for that.
+   * `usermount.unmount()` calls it where the protocol has no message for that. `engine`: who moves the bytes, if not the protocol's own.
    */
-  serve(descriptor: number, detach: () => Promise<void>): void {
+  serve(descriptor: number, detach: () => Promise<void>, engine?: EngineMaker): void {
     const { log } = this.#options;
     const surroundings = {
       ready: this.#ready.resolve,
       warn: (message: string) => log.warn(message),
       detach,
+      engine,
     };
     this.#protocol.serve(descriptor, surroundings).then((errno) => this.#close(descriptor, errno));
   }
@@ -100,7 +102,11 @@ export class Session {
     if (served) await settled(served);
     await this.#protocol.close();
     await this.abandon();
-    await Promise.race([this.#protocol.release(), Bun.sleep(FAREWELL)]);
+    const patience = Promise.withResolvers<void>();
+    const timer = setTimeout(patience.resolve, FAREWELL);
+    await Promise.race([this.#protocol.release(), patience.promise]);
+    // A timer would keep a program alive that has nothing else to do.
+    clearTimeout(timer);
     closeDescriptor(descriptor);
     this.#ended.resolve(
       errno === ENODEV

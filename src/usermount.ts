@@ -16,8 +16,17 @@ export interface Usermount {
    */
   invalidateNode(node: object, offset?: number, length?: number): Promise<void>;
 
+  /**
+   * Changed content that the kernel has not brought yet is written now: bytes from `offset` on, `length` of them, 0 meaning to the end.
+   * puffs: PUFFS_FLUSH_PAGECACHE_NODE (range). Linux: by FUSE_NOTIFY_INVAL_INODE, which writes before it forgets.
+   */
+  flushNode(node: object, offset?: number, length?: number): Promise<void>;
+
   /** The name is to be looked up again. Linux: FUSE_NOTIFY_INVAL_ENTRY; puffs: PUFFS_INVAL_NAMECACHE_NODE. */
   invalidateName(directory: object, name: string): Promise<void>;
+
+  /** All names in a directory are to be looked up again. puffs: PUFFS_INVAL_NAMECACHE_DIR. Linux cannot say so: all names of the mount. */
+  invalidateNames(directory: object): Promise<void>;
 
   /** Like `invalidateName`, but what is mounted or open below stays: only the time out is brought forward. */
   expireName(directory: object, name: string): Promise<void>;
@@ -39,6 +48,9 @@ export interface Usermount {
 
   /** Ask the kernel to send again what is not answered. Linux 6.9 and later: FUSE_NOTIFY_RESEND. */
   resend(): Promise<void>;
+
+  /** Ask the kernel to suspend the file system for a snapshot (puffs_suspend(3)): no kernel can, and EOPNOTSUPP is what NetBSD's says. */
+  suspend(): Promise<void>;
 
   /** Whether the kernel holds the node (it was handed out and not reclaimed). */
   knows(node: object): boolean;

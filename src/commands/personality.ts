@@ -4,6 +4,7 @@ import { type DaemonReporter, daemonReporter } from "../daemon.ts";
 import { exitCodes, Failure, failureOf, usageFailure } from "../failure.ts";
 import { createLog } from "../log.ts";
 import { suggestion } from "../nearest.ts";
+import { answerCommands } from "../self.ts";
 import { mountHelper, mountProgram } from "./mount.ts";
 
 /** What the program is, by the name it was called by: the first row that matches. */
@@ -38,6 +39,7 @@ async function puffs(
 
 /** Run the program and end the process. `only` is the plugin of an executable that was built for one. */
 export async function main(only?: string): Promise<never> {
+  answerCommands();
   const reporter = daemonReporter();
   const program = basename(process.argv0);
   let code: number;

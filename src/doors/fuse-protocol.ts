@@ -29,7 +29,7 @@ export class FuseProtocol implements Protocol {
     this.#connection = new Connection(fileSystem, wishes, report);
   }
 
-  serve(descriptor: number, { ready, warn, detach }: Surroundings): Promise<number> {
+  serve(descriptor: number, { ready, warn, detach, engine }: Surroundings): Promise<number> {
     const connection = this.#connection;
     if (!connection) throw new Error("serve() before open()");
     const server = new FuseServer(connection);
@@ -42,7 +42,8 @@ export class FuseProtocol implements Protocol {
         if (!this.#aborted) this.usermount.connect(connection, detach);
       });
     connection.notify = (message) => sender.send(message);
-    return new DeviceEngine(descriptor, server, MESSAGE_ROOM, warn).run();
+    const made = engine?.({ descriptor, serving: server, room: MESSAGE_ROOM, inPlace: false });
+    return (made ?? new DeviceEngine(descriptor, server, MESSAGE_ROOM, warn)).run();
   }
 
   /** What is at work now, to be answered EIO if it still is when that is called. */

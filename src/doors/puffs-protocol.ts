@@ -26,11 +26,13 @@ export class PuffsProtocol implements Protocol {
     this.#connection = new Connection(fileSystem, wishes, report);
   }
 
-  serve(descriptor: number, { ready, warn }: Surroundings): Promise<number> {
+  serve(descriptor: number, { ready, warn, engine: make }: Surroundings): Promise<number> {
     const connection = this.#connection;
     if (!connection) throw new Error("serve() before open()");
     this.#server = new PuffsServer(connection);
-    const engine = new StreamEngine(descriptor, this.#server, LONGEST_MESSAGE, warn);
+    const parts = { descriptor, serving: this.#server, room: LONGEST_MESSAGE, inPlace: true };
+    const engine =
+      make?.(parts) ?? new StreamEngine(descriptor, this.#server, LONGEST_MESSAGE, warn);
     connection.send = (message) => engine.send(message);
     connection.unmounted = () => engine.stop();
     this.usermount.connect(connection);

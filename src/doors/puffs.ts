@@ -19,7 +19,8 @@ export function comfdDoor(): Door {
     ...puffsProtocol((connection, mounting) => {
       const { source, type, flags } = namesOf(mounting);
       const args = kargs(connection, { source, type });
-      const library = (connection.flags | LibraryFlags.PNCOOKIE) >>> 0;
+      const { libraryFlags = 0 } = connection.wishes.puffs ?? {};
+      const library = (connection.flags | libraryFlags | LibraryFlags.PNCOOKIE) >>> 0;
       for (const item of handshake(mounting.directory, source, flags, args, library))
         writeAll(descriptor, item);
       return descriptor;

@@ -55,8 +55,18 @@ export class FuseUsermount implements Usermount {
     if (vnode) await this.#send(Notify.INVAL_INODE, notify.invalInode(vnode.id, offset, length));
   }
 
+  /** Dirty pages are written back before they are dropped (invalidate_inode_pages2 of the kernel). */
+  async flushNode(node: object, offset = 0, length = 0): Promise<void> {
+    whole(offset, 0);
+    await this.invalidateNode(node, offset, length);
+  }
+
   async invalidateName(directory: object, name: string): Promise<void> {
     await this.#entry(directory, name, false);
+  }
+
+  async invalidateNames(_directory: object): Promise<void> {
+    await this.invalidateAllNames();
   }
 
   async expireName(directory: object, name: string): Promise<void> {
@@ -111,6 +121,10 @@ export class FuseUsermount implements Usermount {
 
   async resend(): Promise<void> {
     await this.#send(Notify.RESEND, notify.resend());
+  }
+
+  suspend(): Promise<void> {
+    return Promise.reject(ENOSYS);
   }
 
   knows(node: object): boolean {

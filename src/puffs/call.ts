@@ -3,7 +3,7 @@ import type { Frame } from "../frame.ts";
 import type { Vnode } from "../nodes.ts";
 import type { Call } from "../operations.ts";
 import type { Connection } from "./connection.ts";
-import { CredType } from "./flags.ts";
+import { CredInternal, CredType } from "./flags.ts";
 import type { Row } from "./ops.ts";
 import type { Credentials } from "./permission.ts";
 import * as wire from "./structs.ts";
@@ -91,6 +91,26 @@ export class PuffsCall implements Call, Credentials {
     this.privileged = this.uid === 0;
   }
 
+  /** The lightweight process that asks. */
+  get lwp(): number {
+    return this.frame.requestView.getInt32(LID, true);
+  }
+
+  /** Whose credentials the request has, and the groups in them. */
+  identity(): { kind: "user" | "kernel" | "fs"; groups: number[] } {
+    const at = this.#credential;
+    const view = this.frame.requestView;
+    if (this.internal) {
+      const isFs = at !== 0 && view.getUint8(at + INTERNAL) === CredInternal.FSCRED;
+      return { kind: isFs ? "fs" : "kernel", groups: [] };
+    }
+    const count = Math.min(view.getUint16(at + NGROUPS, true), MOST_GROUPS);
+    const groups = Array.from({ length: count }, (_, i) =>
+      view.getUint32(at + GROUPS + 4 * i, true),
+    );
+    return { kind: "user", groups };
+  }
+
   inGroup(gid: number): boolean {
     const at = this.#credential;
     if (at === 0) return false;
@@ -144,4 +164,6 @@ const UID = offsets["uuc.uid"];
 const GID = offsets["uuc.gid"];
 const NGROUPS = offsets["uuc.ngroups"];
 const GROUPS = offsets["uuc.groups"];
+const INTERNAL = offsets.internal;
+const LID = wire.PuffsReq.offsets.lid;
 const MOST_GROUPS = 16;

@@ -41,26 +41,32 @@ export function kargs(
 ): Uint8Array {
   const message = new Uint8Array(wire.Kargs.size);
   const { fs, wishes } = connection;
-  const handles = Boolean(fs.fhtonode && fs.nodetofh);
-  const { maxWrite } = wishes;
+  const { maxRequest, cookieHash = 0, root, handles } = wishes.puffs ?? {};
+  const exports = Boolean(fs.fhtonode && fs.nodetofh);
   wire.Kargs.write(viewOf(message), 0, {
     ...wire.Kargs.create(),
     vers: Constants.VERSION,
     fd: descriptor,
     flags: connection.flags,
-    maxmsglen:
-      maxWrite === undefined
-        ? 0
-        : Math.max(maxWrite + Constants.MSGSTRUCT_MAX, Constants.MSG_MINSIZE),
-    fhsize: handles ? LONGEST_HANDLE : 0,
-    fhflags: handles ? FhFlags.DYNAMIC : 0,
+    maxmsglen: maxRequest ?? messageWish(wishes),
+    nhashbuckets: cookieHash,
+    fhsize: handles?.size ?? (exports ? LONGEST_HANDLE : 0),
+    fhflags: handles?.flags ?? (exports ? FhFlags.DYNAMIC : 0),
     vnopmask: operationMask(connection),
     typename: text(type, Constants.NAMESIZE),
     mntfromname: text(source, wire.Kargs.fields.mntfromname.size),
     rootCookie: ROOT_COOKIE,
-    rootVtype: Vtype.DIR,
+    rootVtype: root?.type ?? Vtype.DIR,
+    rootVsize: root?.size ?? 0,
+    rootDevice: root?.device ?? 0,
   });
   return message;
+}
+
+/** 0: what the kernel likes. */
+function messageWish({ maxWrite }: Wishes): number {
+  if (maxWrite === undefined) return 0;
+  return Math.max(maxWrite + Constants.MSGSTRUCT_MAX, Constants.MSG_MINSIZE);
 }
 
 /** Which operations on nodes the kernel is to ask for, a byte each. */

@@ -11,6 +11,7 @@ import {
   Vn,
   Vtype,
 } from "./flags.ts";
+import { longestMessage } from "./longest.ts";
 import { Kargs } from "./structs.ts";
 
 /** What mount(2) settled: the arguments as the kernel keeps them. */
@@ -45,13 +46,11 @@ export function acceptKargs(bytes: Uint8Array): Mounted {
   );
   refuseIf(args.rootVtype >= Vtype.BAD, `a root of type ${args.rootVtype}`);
   refuseIf(!fits(args), `handles of ${args.fhsize} bytes`);
-  const { maxmsglen } = args;
-  const whole = maxmsglen === 0 ? Constants.MSG_MAXSIZE : maxmsglen;
   return {
     args,
     type: textOf(args.typename),
     from: textOf(args.mntfromname),
-    maxmsglen: Math.min(Math.max(whole, Constants.MSG_MINSIZE), Constants.MSG_MAXSIZE),
+    maxmsglen: longestMessage(args.maxmsglen),
   };
 }
 

@@ -26,13 +26,16 @@ export class Openings {
   }
 
   /**
-   * A listing that stands at `offset`, or a fresh one; it is the caller's until `keepScan`. Several may be read at a time; the kernel
-   * only says where it has come to.
+   * A listing that stands at `offset`, else the one that came past it last, or a fresh one; it is the caller's until `keepScan`. Several
+   * may be read at a time; the kernel only says where it has come to, which is in the midst of what it was told after a seek.
    */
   takeScan({ node }: Vnode, offset: number, list: Lister): Scan {
     const scans = this.#byNode.get(node)?.scans;
-    const at = offset === 0 ? -1 : (scans?.findIndex((scan) => scan.offset === offset) ?? -1);
-    return (at >= 0 && scans?.splice(at, 1)[0]) || new Scan(list);
+    if (offset === 0 || !scans) return new Scan(list);
+    const there = scans.findLastIndex((scan) => scan.offset === offset);
+    const past = scans.findLastIndex((scan) => scan.offset > offset);
+    const at = there >= 0 ? there : past;
+    return (at >= 0 && scans.splice(at, 1)[0]) || new Scan(list);
   }
 
   /** A listing is to be gone on with. */

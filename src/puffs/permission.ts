@@ -21,9 +21,12 @@ export const READ = 4;
 export const WRITE = 2;
 export const EXECUTE = 1;
 
+/** What of a file's attributes the rules look at; `mode` with its kind. */
+export type Owned = Pick<Attributes, "mode" | "uid" | "gid">;
+
 /** access(2), and open(2), chdir(2), search: EACCES or nothing. */
 export function refuseAccess(
-  { mode, uid, gid }: Attributes,
+  { mode, uid, gid }: Owned,
   mask: number,
   who: Credentials,
 ): Errno | undefined {
@@ -39,11 +42,7 @@ export function refuseAccess(
  * Taking away or replacing a name of `node` in `directory`, which may be written: in a sticky directory only its owner's and the
  * node's owner's to do (sticky(7)).
  */
-export function refuseRemoval(
-  directory: Attributes,
-  node: Attributes,
-  who: Credentials,
-): Errno | undefined {
+export function refuseRemoval(directory: Owned, node: Owned, who: Credentials): Errno | undefined {
   if (who.privileged || (directory.mode & S_ISVTX) === 0) return undefined;
   return who.uid === directory.uid || who.uid === node.uid ? undefined : EPERM;
 }
@@ -53,26 +52,49 @@ export function refuseRemoval(
  * to permit: the file was opened for writing, or it asked for access.
  */
 export function refuseChanges(
-  attributes: Attributes,
+  attributes: Owned,
   changes: Changes,
   touching: boolean,
   who: Credentials,
 ): Errno | undefined {
   if (who.privileged) return undefined;
-  const isOwner = who.uid === attributes.uid;
-  const { mode, uid = attributes.uid, gid = attributes.gid } = changes;
-  if (uid !== attributes.uid || gid !== attributes.gid) {
-    if (!isOwner || uid !== attributes.uid || !who.inGroup(gid)) return EPERM;
-  }
-  if (mode !== undefined) {
-    if (!isOwner) return EPERM;
-    // chmod(2): the sticky bit of files, and set-group-ID for a group that one is not in, are the superuser's.
-    if ((mode & S_ISVTX) !== 0 && (attributes.mode & S_IFMT) !== S_IFDIR) return EFTYPE;
-    if ((mode & S_ISGID) !== 0 && !who.inGroup(gid)) return EPERM;
-  }
-  if (changes.atime === undefined && changes.mtime === undefined) return undefined;
-  if (isOwner) return undefined;
-  return touching ? refuseAccess(attributes, WRITE, who) : EPERM;
+  const { mode, uid = attributes.uid, gid = attributes.gid, atime, mtime } = changes;
+  return (
+    refuseChown(attributes, uid, gid, who) ??
+    (mode === undefined ? undefined : refuseChmod({ ...attributes, gid }, mode, who)) ??
+    (atime === undefined && mtime === undefined
+      ? undefined
+      : refuseTimes(attributes, touching, who))
+  );
+}
+
+/** chown(2): the owner may give the file to another of his groups. To what it is already anybody may. */
+export function refuseChown(
+  { uid, gid }: Owned,
+  newUid: number,
+  newGid: number,
+  who: Credentials,
+): Errno | undefined {
+  if (who.privileged || (newUid === uid && newGid === gid)) return undefined;
+  return who.uid === uid && newUid === uid && who.inGroup(newGid) ? undefined : EPERM;
+}
+
+/** chmod(2): the owner's to do, but for the sticky bit of files, and set-group-ID for a group that one is not in. */
+export function refuseChmod(
+  { mode, uid, gid }: Owned,
+  newMode: number,
+  who: Credentials,
+): Errno | undefined {
+  if (who.privileged) return undefined;
+  if (who.uid !== uid) return EPERM;
+  if ((newMode & S_ISVTX) !== 0 && (mode & S_IFMT) !== S_IFDIR) return EFTYPE;
+  return (newMode & S_ISGID) !== 0 && !who.inGroup(gid) ? EPERM : undefined;
+}
+
+/** utimes(2): the owner's to do; `touching`, that is to now, also whoever's who may write. */
+export function refuseTimes(owned: Owned, touching: boolean, who: Credentials): Errno | undefined {
+  if (who.privileged || who.uid === owned.uid) return undefined;
+  return touching ? refuseAccess(owned, WRITE, who) : EPERM;
 }
 
 const EFTYPE = new Errno("EFTYPE");

@@ -87,9 +87,15 @@ export class PuffsServer implements Serving {
     const end = request.subarray(str, length).indexOf(0);
     const text = decodeName(request, str, end < 0 ? length : str + end);
     const code = requestView.getInt32(error, true);
-    this.#connection.report(
-      `the kernel refused a reply (${names[number] ?? number}, ${errnoName(code) ?? code}): ${text}`,
-    );
+    const { wishes, vnodes, report } = this.#connection;
+    const fault = {
+      operation: names[number] ?? String(number),
+      error: errnoName(code) ?? String(code),
+      text,
+      node: vnodeOf(vnodes, read64(requestView, REQ.cookie))?.node,
+    };
+    if (wishes.puffs?.onError) wishes.puffs.onError(fault);
+    else report(`the kernel refused a reply (${fault.operation}, ${fault.error}): ${text}`);
     return 0;
   }
 

@@ -94,6 +94,10 @@ export class PuffsUsermount implements Usermount {
     return Promise.reject(ENOSYS);
   }
 
+  async suspend(): Promise<void> {
+    await this.#ask(Opclass.SUSPEND, new Uint8Array(wire.PuffsReq.size));
+  }
+
   knows(node: object): boolean {
     return this.#connection?.vnodes.of(node) !== undefined;
   }
