@@ -3,6 +3,7 @@
 export { now } from "../ffi/clock.ts";
 export type { Awaitable } from "./awaitable.ts";
 export * from "./errno.ts";
+export * from "./library/library.ts";
 export * from "./mode.ts";
 export * from "./operations.ts";
 export {
@@ -14,4 +15,5 @@ export {
   type Plugin,
   type StartContext,
 } from "./plugin.ts";
+export type { Ending, Log } from "./session.ts";
 export type { Usermount } from "./usermount.ts";

@@ -1,0 +1,31 @@
+import { Errno } from "../errno.ts";
+import type { Call } from "../operations.ts";
+import { Setback } from "../puffs/flags.ts";
+
+/** The process and lightweight process (LWP) behind a call, 0 for none (puffs_cc_getcaller). On Linux a thread's number stands for both. */
+export function callerOf(call: Call): { readonly pid: number; readonly lwp: number } {
+  const { lwp = call.pid } = call as Call & { readonly lwp?: number };
+  return { pid: call.pid, lwp };
+}
+
+export type SetbackName = keyof typeof Setback;
+
+/** What of a puffs call the reply is made of. */
+interface SetbackCall {
+  setbacks: number;
+  readonly row: { readonly name: string };
+}
+
+/**
+ * Ask the kernel for more than the answer says (puffs_setback(3)), within open, mmap, remove or rmdir: INACT_N1 to be told when the
+ * node is inactive (where the mount has IAONDEMAND), NOREF_N1 to be rid of it as soon as it is; N2 is the node that a name was taken of.
+ * The framework asks by itself for what it knows. Means nothing on FUSE. Throws EINVAL in other operations.
+ */
+export function setback(call: Call, ...names: readonly SetbackName[]): void {
+  if (!("setbacks" in call)) return;
+  const puffs = call as unknown as SetbackCall;
+  if (!ALLOWED.has(puffs.row.name)) throw new Errno("EINVAL", `no setbacks in ${puffs.row.name}`);
+  for (const name of names) puffs.setbacks |= Setback[name];
+}
+
+const ALLOWED: ReadonlySet<string> = new Set(["OPEN", "MMAP", "REMOVE", "RMDIR"]);

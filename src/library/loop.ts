@@ -1,0 +1,55 @@
+/**
+ * The loop function of a file server (puffs_ml_setloopfn(3)): called once in each turn of the event loop in which operations were
+ * called, and after so long a time without.
+ */
+export class Loop {
+  #call: (() => void) | undefined;
+  #timeout: number | undefined;
+  #timer: Timer | undefined;
+  #running = false;
+  #scheduled = false;
+
+  get isSet(): boolean {
+    return this.#call !== undefined;
+  }
+
+  setFunction(call: (() => void) | undefined): void {
+    this.#call = call;
+  }
+
+  /** Milliseconds from one call to the next at most; undefined: as long as there is nothing to do. */
+  setTimeout(timeout: number | undefined): void {
+    this.#timeout = timeout;
+    this.#arm();
+  }
+
+  start(): void {
+    this.#running = true;
+    this.touch();
+  }
+
+  stop(): void {
+    this.#running = false;
+    clearTimeout(this.#timer);
+  }
+
+  /** There is something to do in this turn. */
+  touch(): void {
+    if (this.#scheduled || !this.#running) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#turn());
+  }
+
+  #turn(): void {
+    this.#scheduled = false;
+    if (!this.#running) return;
+    this.#arm();
+    this.#call?.();
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    if (this.#timeout === undefined || !this.#running) return;
+    this.#timer = setTimeout(() => this.#turn(), this.#timeout);
+  }
+}

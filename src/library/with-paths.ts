@@ -1,0 +1,136 @@
+import { type Awaitable, isPromise } from "../awaitable.ts";
+import { EINVAL, Errno } from "../errno.ts";
+import { NODE_OPERATIONS } from "../operation-names.ts";
+import { type Call, type NodeOperations, RENAME_EXCHANGE } from "../operations.ts";
+import { PuffsNode } from "./node.ts";
+import type { Pathlike, PathObject, Paths } from "./path.ts";
+import { withInstead } from "./surround.ts";
+
+/** What the names of a call are as whole paths. */
+export interface GivenPaths<P extends Pathlike> {
+  /** Of the name that the operation is given. */
+  readonly path: PathObject<P>;
+  /** In a rename: where to. */
+  readonly target: PathObject<P> | undefined;
+}
+
+export interface PathFramework<N extends object, P extends Pathlike> {
+  readonly paths: Paths<P>;
+  /** Which node of the library an operation's node is. Left out: they are the same. */
+  readonly nodeOf?: (node: N) => PuffsNode;
+  /** What an operation is given in place of a name, such as another spelling of it; its path is made of that. */
+  readonly modifyName?: (directory: PathObject<P> | undefined, name: string) => string;
+}
+
+/** Operations that know whole paths, and what to ask within them. */
+export interface WithPaths<N extends object, P extends Pathlike> {
+  readonly node: NodeOperations<N>;
+  /** Within an operation that was given a name: its path. Throws EINVAL in others. */
+  given(call: Call): GivenPaths<P>;
+}
+
+type Operation = (directory: object, name: string, ...rest: unknown[]) => Awaitable<unknown>;
+
+/**
+ * The same operations with the path framework around them (PUFFS_FLAG_BUILDPATH): each that is given a name can ask for its path, and
+ * what they find, make, rename and take away is kept account of in the nodes.
+ */
+export function withPaths<N extends object, P extends Pathlike>(
+  operations: NodeOperations<N>,
+  { paths, nodeOf = itself, modifyName = (_, name) => name }: PathFramework<N, P>,
+): WithPaths<N, P> {
+  const calls = new WeakMap<object, GivenPaths<P>>();
+  const own = operations as unknown as Record<string, Operation | undefined>;
+  const instead: Record<string, unknown> = {};
+
+  const modified = (directory: N, name: string) => modifyName(paths.of(nodeOf(directory)), name);
+
+  /** Call an operation that has one name. If it ends without error `done` uses the path up. */
+  const around = (key: string, done: (path: PathObject<P>, answer: unknown) => void) => {
+    const operation = own[key];
+    if (!operation) return;
+    instead[key] = (directory: N, name: string, ...rest: unknown[]) => {
+      const said = modified(directory, name);
+      const path = paths.child(nodeOf(directory), said);
+      calls.set(rest.at(-1) as object, { path, target: undefined });
+      return settle(
+        () => operation.call(operations, directory, said, ...rest),
+        (answer) => done(path, answer),
+        () => paths.release(path),
+      );
+    };
+  };
+
+  for (const key of ["lookup", "create", "mknod", "mkdir", "symlink"])
+    around(key, (path, answer) => {
+      const node = nodeOf(answer as N);
+      if (node.path) paths.release(path);
+      else paths.assign(node, path);
+    });
+  for (const key of ["remove", "rmdir"])
+    around(key, (path) => {
+      paths.lose(path);
+      paths.release(path);
+    });
+  around("link", (path) => paths.release(path));
+
+  const { rename, reclaim } = operations;
+  if (rename)
+    instead.rename = (from: N, name: string, to: N, newName: string, flags: number, call: Call) => {
+      const [said, newSaid] = [modified(from, name), modified(to, newName)];
+      const path = paths.child(nodeOf(from), said);
+      const target = paths.child(nodeOf(to), newSaid);
+      calls.set(call, { path, target });
+      return settle(
+        () => rename.call(operations, from, said, to, newSaid, flags, call),
+        () => (flags & RENAME_EXCHANGE ? paths.exchange(path, target) : paths.move(path, target)),
+        () => {
+          paths.release(path);
+          paths.release(target);
+        },
+      );
+    };
+  instead.reclaim = (node: N) => {
+    paths.assign(nodeOf(node), undefined);
+    return reclaim?.call(operations, node);
+  };
+
+  return {
+    node: withInstead(operations, Object.keys(NODE_OPERATIONS), instead),
+    given(call) {
+      const found = calls.get(call);
+      if (!found) throw EINVAL;
+      return found;
+    },
+  };
+}
+
+/** Do something and then, at once or when it is done, say how it went: an Errno, null and what is thrown is a failure. */
+function settle(
+  operation: () => Awaitable<unknown>,
+  done: (answer: unknown) => void,
+  failed: () => void,
+): Awaitable<unknown> {
+  const end = (answer: unknown) => {
+    if (answer instanceof Errno || answer === null) failed();
+    else done(answer);
+    return answer;
+  };
+  const fail = (thrown: unknown): never => {
+    failed();
+    throw thrown;
+  };
+  let answer: Awaitable<unknown>;
+  try {
+    answer = operation();
+  } catch (thrown) {
+    return fail(thrown);
+  }
+  return isPromise(answer) ? Promise.resolve(answer).then(end, fail) : end(answer);
+}
+
+/** With PUFFS_FLAG_PNCOOKIE, and unless said otherwise, the nodes of the operations are the library's. */
+export function itself(node: object): PuffsNode {
+  if (node instanceof PuffsNode) return node;
+  throw new Errno("EINVAL", "the nodes are not PuffsNode: say `nodeOf`");
+}

@@ -1,0 +1,260 @@
+import { describe, expect, test } from "bun:test";
+import { ENOENT, Errno } from "../../src/errno.ts";
+import { NodeList, type PuffsNode } from "../../src/library/node.ts";
+import { type PathRules, Paths, standardPaths } from "../../src/library/path.ts";
+import { withPaths } from "../../src/library/with-paths.ts";
+import { type Call, type NodeOperations, RENAME_EXCHANGE } from "../../src/operations.ts";
+
+test("standard paths", () => {
+  const { build, compare } = standardPaths;
+  expect(build("/a", "b", 0)).toBe("/a/b");
+  expect(build("/", "b", 0)).toBe("/b");
+  expect(build("/new", "/old/b/c", 4)).toBe("/new/b/c");
+  expect(compare("/a", "/a/b", 2, true)).toBe(true);
+  expect(compare("/a", "/ab", 2, true)).toBe(false);
+  expect(compare("/a", "/a", 2, true)).toBe(false);
+  expect(compare("/a", "/a", 2, false)).toBe(true);
+  expect(compare("/a", "/ab", 2, false)).toBe(false);
+});
+
+for (const hash of [false, true])
+  describe(hash ? "with hashes" : "without hashes", () => {
+    const start = () => {
+      const nodes = new NodeList<string>();
+      const paths = new Paths(nodes, standardPaths, { hash });
+      const add = (path: string) => {
+        const node = nodes.create(path);
+        paths.assign(node, paths.object(path));
+        return node;
+      };
+      const list = () => {
+        const all: string[] = [];
+        nodes.walk((node) => void all.push(`${node.data}=${paths.of(node)?.path}`));
+        return all;
+      };
+      return { nodes, paths, add, list };
+    };
+
+    test("nodes are found by their paths", () => {
+      const { paths, add, nodes } = start();
+      const directory = add("/dir");
+      const file = add("/dir/file");
+      expect(paths.find(paths.child(directory, "file"))).toBe(file);
+      expect(paths.find(paths.child(directory, "fil"))).toBeUndefined();
+      expect(paths.find(paths.object("/dir/fild"))).toBeUndefined();
+      nodes.remove(file);
+      expect(paths.find(paths.object("/dir/file"))).toBeUndefined();
+    });
+
+    test("a renamed directory takes all below along, and what it replaces has no path", () => {
+      const { paths, add, list } = start();
+      for (const path of ["/a", "/a/b", "/a/b/c", "/ab", "/new"]) add(path);
+      paths.move(paths.object("/a"), paths.object("/new"));
+      expect(list()).toEqual([
+        "/a=/new",
+        "/a/b=/new/b",
+        "/a/b/c=/new/b/c",
+        "/ab=/ab",
+        "/new=undefined",
+      ]);
+      expect(paths.find(paths.object("/new/b/c"))?.data).toBe("/a/b/c");
+    });
+
+    test("two directories are exchanged with all below", () => {
+      const { paths, add, list } = start();
+      for (const path of ["/a", "/a/x", "/b", "/b/y"]) add(path);
+      paths.exchange(paths.object("/a"), paths.object("/b"));
+      expect(list()).toEqual(["/a=/b", "/a/x=/b/x", "/b=/a", "/b/y=/a/y"]);
+    });
+
+    test("a directory without a path has no children with one", () => {
+      const { paths, add } = start();
+      const directory = add("/a");
+      paths.lose(paths.object("/a"));
+      expect(() => paths.child(directory, "b")).toThrow(ENOENT);
+    });
+  });
+
+test("hashes tell paths apart", () => {
+  const paths = new Paths(new NodeList(), standardPaths, { hash: true });
+  const hashes = ["/a", "/b", "/a/b", "/b/a"].map((path) => paths.object(path).hash);
+  expect(new Set(hashes).size).toBe(4);
+  expect(paths.object("/a").hash).toBe(hashes[0] as number);
+  expect(new Paths(new NodeList(), standardPaths).object("/a").hash).toBe(0);
+});
+
+/** Paths of numbers, such as those of sysctl(3); names are their numerals. */
+const numbers = (freed: number[][]): PathRules<number[]> => ({
+  build: (directory, component, offset) => [...directory, ...component.slice(offset)],
+  transform: (_directory, name) => [Number(name)],
+  compare: (path, other, length, prefix) =>
+    path.every((number, at) => other[at] === number) &&
+    (prefix ? other.length > length : other.length === length),
+  free: (path) => freed.push(path),
+});
+
+test("paths can be something else", () => {
+  const freed: number[][] = [];
+  const nodes = new NodeList<string>();
+  const paths = new Paths(nodes, numbers(freed), { hash: true });
+  const [root, one, two] = ["root", "one", "two"].map((name) => nodes.create(name));
+  paths.assign(root as PuffsNode, paths.object([]));
+  paths.assign(one as PuffsNode, paths.child(root as PuffsNode, "1"));
+  paths.assign(two as PuffsNode, paths.child(one as PuffsNode, "2"));
+  expect(paths.find(paths.object([1, 2]))).toBe(two as PuffsNode);
+  paths.move(paths.object([1]), paths.object([7]));
+  expect(paths.of(two as PuffsNode)?.path).toEqual([7, 2]);
+  // The old ones of both, and the one that was said to be moved.
+  expect(freed).toEqual([[1, 2], [1], [1]]);
+});
+
+describe("operations with paths", () => {
+  const call = {} as Call;
+
+  function start(operations: Partial<NodeOperations<PuffsNode<string>>>) {
+    const freed: string[] = [];
+    const nodes = new NodeList<string>();
+    const paths = new Paths(nodes, { ...standardPaths, free: (path) => freed.push(path) });
+    const root = nodes.create("root");
+    paths.assign(root, paths.object("/top"));
+    const given: string[] = [];
+    const framed = withPaths<PuffsNode<string>, string>(
+      { lookup: () => null, ...operations },
+      { paths },
+    );
+    const say = () => {
+      const { path, target } = framed.given(call);
+      given.push(target ? `${path.path} ${target.path}` : path.path);
+    };
+    return { nodes, paths, root, node: framed.node, given, freed, say, framed };
+  }
+
+  test("what is found and made is known by its path, at once or later", async () => {
+    const made = new NodeList<string>();
+    const { node, root, paths, freed } = start({
+      lookup: (_, name) => made.create(name),
+      mkdir: async (_, name) => made.create(name),
+    });
+    const file = node.lookup(root, "file", call) as PuffsNode;
+    expect(paths.of(file)?.path).toBe("/top/file");
+    const directory = (await node.mkdir?.(root, "dir", 0o755, call)) as PuffsNode<string>;
+    expect(paths.of(directory)?.path).toBe("/top/dir");
+    const below = node.lookup(directory, "x", call) as PuffsNode;
+    expect(paths.of(below)?.path).toBe("/top/dir/x");
+    expect(freed).toEqual([]);
+  });
+
+  test("an operation learns the path of what it is given, and of where to", async () => {
+    const all: ReturnType<typeof start> = start({
+      remove: () => all.say(),
+      rename: () => all.say(),
+      symlink: () => {
+        all.say();
+        return all.root;
+      },
+    });
+    const { node, root, given } = all;
+    node.remove?.(root, "gone", call);
+    node.rename?.(root, "from", root, "to", 0, call);
+    node.symlink?.(root, "link", "target", call);
+    expect(given).toEqual(["/top/gone", "/top/from /top/to", "/top/link"]);
+    expect(() => all.framed.given({} as Call)).toThrow(expect.objectContaining({ code: "EINVAL" }));
+  });
+
+  test("paths follow a rename, an exchange and a removal that succeed, and no others", async () => {
+    let answer: Errno | undefined;
+    const { node, root, paths, nodes } = start({
+      rename: async () => answer,
+      rmdir: () => answer,
+      remove: () => {
+        throw new Errno("EBUSY");
+      },
+      lookup: (_, name) => nodes.create(name),
+    });
+    const a = node.lookup(root, "a", call) as PuffsNode<string>;
+    const child = node.lookup(a, "child", call) as PuffsNode;
+    const b = node.lookup(root, "b", call) as PuffsNode;
+    answer = new Errno("EPERM");
+    await node.rename?.(root, "a", root, "c", 0, call);
+    node.rmdir?.(root, "b", call);
+    expect(() => node.remove?.(root, "b", call)).toThrow("EBUSY");
+    expect([a, child, b].map((one) => paths.of(one)?.path)).toEqual([
+      "/top/a",
+      "/top/a/child",
+      "/top/b",
+    ]);
+    answer = undefined;
+    await node.rename?.(root, "a", root, "c", 0, call);
+    await node.rename?.(root, "b", root, "c", RENAME_EXCHANGE, call);
+    expect([a, child, b].map((one) => paths.of(one)?.path)).toEqual([
+      "/top/b",
+      "/top/b/child",
+      "/top/c",
+    ]);
+    node.rmdir?.(root, "c", call);
+    expect(paths.of(b)).toBeUndefined();
+  });
+
+  test("every path that was made is freed once it is not used", async () => {
+    const { node, root, paths, nodes, freed } = start({
+      lookup: async (_, name) => (name === "absent" ? null : file),
+      remove: () => undefined,
+      link: () => undefined,
+    });
+    const file = nodes.create("file");
+    await node.lookup(root, "absent", call);
+    await node.lookup(root, "file", call);
+    await node.lookup(root, "other name", call);
+    expect(freed).toEqual(["/top/absent", "/top/other name"]);
+    node.link?.(root, "third", file, call);
+    node.remove?.(root, "file", call);
+    expect(freed.slice(2)).toEqual(["/top/third", "/top/file", "/top/file"]);
+    expect(paths.of(file)).toBeUndefined();
+    await node.lookup(root, "other name", call);
+    expect(paths.of(file)?.path).toBe("/top/other name");
+    node.reclaim?.(file);
+    expect(freed.at(-1)).toBe("/top/other name");
+  });
+
+  test("names may be modified before they get anywhere", () => {
+    const seen: string[] = [];
+    const nodes = new NodeList<string>();
+    const paths = new Paths(nodes, standardPaths);
+    const own = { file: nodes.create("root") };
+    paths.assign(own.file, paths.object("/Top"));
+    const { node } = withPaths<{ file: PuffsNode<string> }, string>(
+      {
+        lookup(_, name) {
+          seen.push(name);
+          return { file: nodes.create(name) };
+        },
+      },
+      {
+        paths,
+        nodeOf: ({ file }) => file,
+        modifyName: (directory, name) => `${directory?.path.length}${name.toLowerCase()}`,
+      },
+    );
+    const found = node.lookup(own, "README", call) as { file: PuffsNode };
+    expect(seen).toEqual(["4readme"]);
+    expect(paths.of(found.file)?.path).toBe("/Top/4readme");
+  });
+
+  test("operations of a class keep what is theirs", () => {
+    class Mine implements NodeOperations<PuffsNode<string>> {
+      readonly #text = "mine";
+      lookup() {
+        return null;
+      }
+      readlink() {
+        return this.#text;
+      }
+    }
+    const { node, root } = start({});
+    expect(node.readlink).toBeUndefined();
+    const { node: ofClass } = withPaths(new Mine(), {
+      paths: new Paths(new NodeList(), standardPaths),
+    });
+    expect(ofClass.readlink?.(root, call)).toBe("mine");
+  });
+});

@@ -1,0 +1,511 @@
+import { describe, expect, test } from "bun:test";
+import { EAGAIN, receive, send } from "../../ffi/device.ts";
+import { callerOf } from "../../src/library/caller.ts";
+import type { PuffsNode } from "../../src/library/node.ts";
+import { createUsermount, type UsermountServer } from "../../src/library/server.ts";
+import { unmountOnSignal } from "../../src/library/signal.ts";
+import { type Call, RENAME_NOREPLACE } from "../../src/operations.ts";
+import { FhFlags, FlushOp, KernelFlags, LibraryFlags, Vtype } from "../../src/puffs/flags.ts";
+import { FrameReader } from "../../src/puffs/frames.ts";
+import type { KernelFault } from "../../src/wishes.ts";
+import { CALLER, DIRECTORY, FILE, onComfd } from "./comfd.ts";
+
+const root = { ...DIRECTORY };
+
+/** A mount with one file, "file", and what else is said. */
+function minimal(more: Partial<Parameters<typeof createUsermount<object>>[0]> = {}) {
+  const file = { ...FILE };
+  const server = createUsermount<object>({
+    name: "minimal",
+    node: {
+      lookup: (_, name) => (name === "file" ? file : null),
+      getattr: (node) => node as typeof FILE,
+      ...more.node,
+    },
+    ...more,
+  });
+  server.setRoot(root);
+  return { server, file };
+}
+
+const lookup = { name: "file", nameiop: 0 };
+const failing = (code: string) => expect.objectContaining({ code });
+
+test("the life of a mount: before, running, unmounting, unmounted", async () => {
+  const states: string[] = [];
+  const server = createUsermount<object, { count: number }>({
+    name: "life",
+    specific: { count: 1 },
+    node: { lookup: () => null, getattr: () => DIRECTORY },
+    fs: { unmount: () => void states.push(server.state) },
+  });
+  expect(server.state).toBe("before mount");
+  expect(server.root).toBeUndefined();
+  expect(() => server.usermount).toThrow(failing("ENOTCONN"));
+  expect(() => server.selectable).toThrow(failing("ENOTCONN"));
+  expect(server.mainloop()).rejects.toThrow(failing("ENOTCONN"));
+  expect(server.mount("nowhere")).rejects.toThrow(/setRoot/);
+  server.setRoot(root);
+  expect(server.root).toBe(root);
+  expect(server.specific.count).toBe(1);
+  server.specific = { count: 2 };
+  expect(server.specific.count).toBe(2);
+  let ended: Promise<unknown> | undefined;
+  await onComfd(server, async ({ kernel, handshake, mounted }) => {
+    expect(handshake.directory).toBe("somewhere");
+    expect([mounted.type, mounted.from]).toEqual(["life", "life"]);
+    expect(server.state).toBe("running");
+    expect(server.selectable).toBeGreaterThan(2);
+    expect(() => server.setRoot(root)).toThrow(failing("EBUSY"));
+    await expect(server.mount("twice")).rejects.toThrow(failing("EBUSY"));
+    ended = server.mainloop();
+    expect((await kernel.getattr(kernel.root, CALLER)).va.nlink).toBe(2);
+  });
+  expect(await ended).toEqual({ reason: "unmounted" });
+  expect(states).toEqual(["unmounting"]);
+  expect(server.state).toBe("unmounted");
+  expect(() => server.selectable).toThrow(failing("ENOTCONN"));
+});
+
+test("exit ends a mount, and what was never mounted", async () => {
+  const { server } = minimal();
+  let exiting: Promise<void> | undefined;
+  const events = { onUnmount: () => {} };
+  await onComfd(
+    server,
+    async ({ kernel }) => {
+      const asked = new Promise<void>((resolve) => {
+        events.onUnmount = resolve;
+      });
+      exiting = server.exit();
+      await asked;
+      expect(server.state).toBe("unmounting");
+      await kernel.statvfs(CALLER);
+    },
+    { events: { onUnmount: () => events.onUnmount() } },
+  );
+  await exiting;
+  expect(server.state).toBe("unmounted");
+  const { server: never } = minimal();
+  await never.exit();
+  expect(never.state).toBe("unmounted");
+  await expect(never.mount("late")).rejects.toThrow(failing("EBUSY"));
+});
+
+test("a mount that fails says why, and may be tried again", async () => {
+  const { server } = minimal();
+  process.env.PUFFS_COMFD = "nonsense";
+  await expect(server.mount("somewhere")).rejects.toThrow(/not a descriptor/);
+  expect(server.state).toBe("before mount");
+  await onComfd(server, async ({ kernel }) => {
+    await kernel.getattr(kernel.root, CALLER);
+  });
+});
+
+describe("what the kernel is told at the mount", () => {
+  const KFLAGS = ["NOCACHE_NAME", "NOCACHE_PAGE", "ALLOPS", "WTCACHE", "IAONDEMAND"] as const;
+  const MORE = ["LOOKUP_FULLPNBUF", "CACHE_FS_TTL", "CACHE_DOTDOT", "NOFLUSH_META"] as const;
+
+  for (const flag of [...KFLAGS, ...MORE, "NOCACHE"] as const)
+    test(`flag ${flag}`, async () => {
+      const { server } = minimal({ flags: [flag] });
+      await onComfd(server, async ({ kernel, mounted, handshake }) => {
+        expect(mounted.args.flags & KernelFlags[flag]).toBe(KernelFlags[flag]);
+        expect(handshake.libraryFlags & KernelFlags[flag]).toBe(KernelFlags[flag]);
+        expect((await kernel.lookup(kernel.root, lookup, CALLER)).vtype).toBe(Vtype.REG);
+      });
+    });
+
+  test("without NOCACHE_PAGE pages are cached if nobody else changes the content", async () => {
+    const { server } = minimal({ keepsContent: true });
+    await onComfd(server, async ({ mounted }) => {
+      expect(mounted.args.flags & KernelFlags.NOCACHE_PAGE).toBe(0);
+    });
+    const { server: uncached } = minimal({ keepsContent: true, flags: ["NOCACHE_PAGE"] });
+    await onComfd(uncached, async ({ mounted }) => {
+      expect(mounted.args.flags & KernelFlags.NOCACHE_PAGE).toBe(KernelFlags.NOCACHE_PAGE);
+    });
+  });
+
+  test("with CACHE_FS_TTL attributes come along, good for as long as the file system says", async () => {
+    const { server } = minimal({
+      flags: ["CACHE_FS_TTL"],
+      timeouts: { names: 3, attributes: 1.5 },
+    });
+    await onComfd(server, async ({ kernel }) => {
+      const { va, vaTtl, cnTtl } = await kernel.lookup(kernel.root, lookup, CALLER);
+      expect([va.nlink, cnTtl, vaTtl]).toEqual([
+        1,
+        { sec: 3, nsec: 0 },
+        { sec: 1, nsec: 500_000_000 },
+      ]);
+    });
+    const { server: both } = minimal({
+      flags: ["CACHE_FS_TTL", "NOCACHE_NAME"],
+      timeouts: { names: 3 },
+    });
+    await onComfd(both, async ({ kernel }) => {
+      const { cnTtl } = await kernel.lookup(kernel.root, lookup, CALLER);
+      expect(cnTtl).toEqual({ sec: 0, nsec: 0 });
+    });
+  });
+
+  test("flags of the library's own", async () => {
+    const { server } = minimal({ flags: ["HASHPATH", "OPDUMP"] });
+    await onComfd(server, async ({ handshake, mounted }) => {
+      const { HASHPATH, OPDUMP, PNCOOKIE } = LibraryFlags;
+      expect((handshake.libraryFlags & 0xf0000000) >>> 0).toBe(
+        (HASHPATH | OPDUMP | PNCOOKIE) >>> 0,
+      );
+      expect((mounted.args.flags & 0xf0000000) >>> 0).toBe(0);
+    });
+  });
+
+  test("lengths, handles, hashes, the root, the source", async () => {
+    const { server } = minimal({
+      from: "/dev/somewhere",
+      maxRequestLength: 65536,
+      cookieHash: 512,
+      stackSize: 1 << 20,
+      handles: { size: 20, flags: FhFlags.NFSV3 },
+      rootInfo: { type: Vtype.REG, size: 77, device: 5 },
+    });
+    expect(server.maxRequestLength).toBe(65536);
+    await onComfd(server, async ({ mounted: { args, maxmsglen, from } }) => {
+      expect(from).toBe("/dev/somewhere");
+      expect([args.maxmsglen, maxmsglen, args.nhashbuckets]).toEqual([65536, 65536, 512]);
+      expect([args.fhsize, args.fhflags]).toEqual([20, FhFlags.NFSV3]);
+      expect([args.rootVtype, args.rootVsize, args.rootDevice]).toEqual([Vtype.REG, 77, 5]);
+    });
+  });
+
+  test("the longest request is what the kernel makes of the wish", () => {
+    const length = (maxRequestLength?: number) =>
+      minimal(maxRequestLength === undefined ? {} : { maxRequestLength }).server.maxRequestLength;
+    expect([length(), length(1), length(100_000), length(2 ** 30)]).toEqual([
+      131072, 8192, 100_000, 131072,
+    ]);
+  });
+});
+
+test("before and after each operation, when it has ended", async () => {
+  const seen: string[] = [];
+  const later = Promise.withResolvers<void>();
+  const { server } = minimal({
+    before: () => void seen.push("before"),
+    after: () => void seen.push("after"),
+    node: {
+      lookup: () => null,
+      getattr: () => FILE,
+      async fsync() {
+        seen.push("fsync");
+        await later.promise;
+      },
+      print: () => {
+        seen.push("print");
+        throw new Error("a bug");
+      },
+    },
+  });
+  await onComfd(server, async ({ kernel }) => {
+    const syncing = kernel.fsync(kernel.root, 1, CALLER);
+    await kernel.print(kernel.root).catch(() => {});
+    expect(seen).toEqual(["before", "fsync", "before", "print", "after"]);
+    later.resolve();
+    await syncing;
+    expect(seen.slice(5)).toEqual(["after"]);
+  });
+});
+
+test("the loop function runs where there is something to do, and after a time without", async () => {
+  const { server } = minimal();
+  let calls = 0;
+  let heard: (() => void) | undefined;
+  server.setLoopFunction(() => {
+    calls++;
+    heard?.();
+  });
+  const next = () =>
+    new Promise<void>((resolve) => {
+      heard = resolve;
+    });
+  await onComfd(server, async ({ kernel }) => {
+    if (calls === 0) await next();
+    for (let round = 0; round < 3; round++) {
+      const before = calls;
+      const called = next();
+      await kernel.getattr(kernel.root, CALLER);
+      await called;
+      expect(calls).toBeGreaterThan(before);
+    }
+    server.setLoopTimeout(5);
+    for (let round = 0; round < 3; round++) await next();
+    server.setLoopTimeout(undefined);
+    server.setLoopFunction(undefined);
+    const last = calls;
+    await kernel.getattr(kernel.root, CALLER);
+    expect(calls).toBe(last);
+  });
+});
+
+test("the kernel says what it does not like", async () => {
+  const faults: KernelFault[] = [];
+  const { server } = minimal({
+    onError: (fault) => void faults.push(fault),
+    node: { lookup: () => root, getattr: () => DIRECTORY },
+  });
+  await onComfd(server, async ({ kernel }) => {
+    await expect(kernel.lookup(kernel.root, lookup, CALLER)).rejects.toThrow(failing("EPROTO"));
+    await kernel.getattr(kernel.root, CALLER);
+  });
+  expect(faults).toEqual([
+    { operation: "LOOKUP", error: "EINVAL", text: "the directory is in itself", node: root },
+  ]);
+});
+
+test("with OPDUMP each operation is told in words", async () => {
+  const lines: string[] = [];
+  const log = { info: (line: string) => void lines.push(line), warn() {}, error() {} };
+  const { server } = minimal({ flags: ["OPDUMP"], log });
+  await onComfd(server, async ({ kernel }) => {
+    await kernel.lookup(kernel.root, lookup, CALLER);
+  });
+  expect(lines.some((line) => /LOOKUP node \d+ "file".*pid 42/.test(line))).toBe(true);
+});
+
+test("with BUILDPATH operations know whole paths", async () => {
+  const seen: string[] = [];
+  const see = (what: string, call: Call) => {
+    const { path, target } = server.given(call);
+    seen.push(`${what} ${path.path}${target ? ` ${target.path}` : ""}`);
+  };
+  const made = new Map<string, PuffsNode<string>>();
+  const make = (name: string): PuffsNode<string> => {
+    const node = made.get(name) ?? server.nodes.create(name);
+    made.set(name, node);
+    return node;
+  };
+  const server: UsermountServer<PuffsNode<string>> = createUsermount<PuffsNode<string>>({
+    name: "paths",
+    flags: ["BUILDPATH", "HASHPATH"],
+    modifyName: (_, name) => name.toLowerCase(),
+    node: {
+      lookup(_, name, call) {
+        see("lookup", call);
+        return name === "absent" ? null : make(name);
+      },
+      getattr: ({ data }) => (data.startsWith("dir") || data === "root" ? DIRECTORY : FILE),
+      mkdir(_, name, _mode, call) {
+        see("mkdir", call);
+        return make(name);
+      },
+      rename: (_from, _name, _to, _newName, flags, call) => {
+        expect(flags & RENAME_NOREPLACE).toBe(0);
+        see("rename", call);
+      },
+    },
+  });
+  server.setRoot(server.nodes.create("root"), "/srv");
+  expect(() => server.given({} as Call)).toThrow(failing("EINVAL"));
+  await onComfd(server, async ({ kernel }) => {
+    const { newnode: directory } = await kernel.mkdir(kernel.root, "Dir", 0o755, CALLER);
+    const { newnode: file } = await kernel.lookup(directory, { name: "File", nameiop: 0 }, CALLER);
+    await kernel.getattr(file, CALLER);
+    await kernel.rename(
+      { directory: kernel.root, name: "dir", node: directory },
+      { directory: kernel.root, name: "dir2", node: 0 },
+      CALLER,
+    );
+    await kernel.lookup(directory, { name: "absent", nameiop: 0 }, CALLER).catch(() => {});
+  });
+  expect(seen).toEqual([
+    "mkdir /srv/dir",
+    "lookup /srv/dir/file",
+    "rename /srv/dir /srv/dir2",
+    "lookup /srv/dir2/absent",
+  ]);
+  expect(server.nodes.size).toBe(3);
+});
+
+test("the kernel is told what to forget and what to write, and says no to being suspended", async () => {
+  const flushes: { op: number; start: number; end: number }[] = [];
+  const big = { ...FILE, size: 100_000 };
+  const { server } = minimal({
+    keepsContent: true,
+    node: { lookup: () => big, getattr: (node) => node as typeof FILE },
+  });
+  await onComfd(
+    server,
+    async ({ kernel }) => {
+      await kernel.lookup(kernel.root, lookup, CALLER);
+      const { usermount } = server;
+      await usermount.invalidateName(root, "file");
+      await usermount.invalidateNames(root);
+      await usermount.invalidateAllNames();
+      await usermount.invalidateNode(big);
+      await usermount.invalidateNode(big, 4096, 8192);
+      await usermount.flushNode(big);
+      await usermount.flushNode(big, 4096, 8192);
+      expect(flushes.map(({ op, start, end }) => [op, start, end])).toEqual([
+        [FlushOp.INVAL_NAMECACHE_DIR, 0, 0],
+        [FlushOp.INVAL_NAMECACHE_DIR, 0, 0],
+        [FlushOp.INVAL_NAMECACHE_ALL, 0, 0],
+        [FlushOp.INVAL_PAGECACHE_NODE_RANGE, 0, 0],
+        [FlushOp.INVAL_PAGECACHE_NODE_RANGE, 4096, 12288],
+        [FlushOp.FLUSH_PAGECACHE_NODE_RANGE, 0, 0],
+        [FlushOp.FLUSH_PAGECACHE_NODE_RANGE, 4096, 12288],
+      ]);
+      await expect(usermount.suspend()).rejects.toThrow(failing("EOPNOTSUPP"));
+    },
+    { events: { onFlush: (flush) => void flushes.push(flush) } },
+  );
+});
+
+test("operations wait and go on in any order, each for its own caller", async () => {
+  const waiting = new Map<number, () => void>();
+  const ended: number[] = [];
+  const { server } = minimal({
+    node: {
+      lookup: () => null,
+      async getattr(_, call) {
+        // A call serves the next request as soon as its operation has ended: what is needed then is taken before.
+        const { pid } = callerOf(call);
+        await new Promise<void>((resolve) => waiting.set(pid, resolve));
+        ended.push(pid);
+        return { ...DIRECTORY, uid: pid };
+      },
+    },
+  });
+  await onComfd(server, async ({ kernel }) => {
+    const pids = [1, 2, 3];
+    const asked = pids.map((pid) => kernel.getattr(kernel.root, { ...CALLER, pid }));
+    while (waiting.size < pids.length) await Bun.sleep(1);
+    for (const pid of [2, 3, 1]) waiting.get(pid)?.();
+    const answers = await Promise.all(asked);
+    expect(answers.map(({ va }) => va.uid)).toEqual(pids);
+    expect(ended).toEqual([2, 3, 1]);
+  });
+});
+
+test("a signal unmounts, and the program's own listeners hear of it", async () => {
+  const { server } = minimal();
+  let heard = 0;
+  const listener = () => void heard++;
+  process.on("SIGUSR2", listener);
+  unmountOnSignal("SIGUSR2");
+  unmountOnSignal("SIGUSR2");
+  let asked = 0;
+  await onComfd(
+    server,
+    async ({ kernel }) => {
+      process.kill(process.pid, "SIGUSR2");
+      while (asked === 0) await kernel.getattr(kernel.root, CALLER);
+      expect(heard).toBe(1);
+      expect(server.state).toBe("unmounting");
+    },
+    { events: { onUnmount: () => void asked++ } },
+  );
+  expect(asked).toBe(1);
+  process.kill(process.pid, "SIGUSR2");
+  while (heard < 2) await Bun.sleep(1);
+  process.off("SIGUSR2", listener);
+  expect(asked).toBe(1);
+});
+
+describe("by hand", () => {
+  /** Reads requests, dispatches and answers until it is told to stop. */
+  async function serve(server: ReturnType<typeof minimal>["server"], over: { now: boolean }) {
+    server.setBlockingMode("nonblock");
+    const reader = new FrameReader(server.maxRequestLength);
+    const late: string[] = [];
+    while (!over.now) {
+      const count = receive(server.selectable, reader.room());
+      if (count === -EAGAIN) {
+        await Bun.sleep(1);
+        continue;
+      }
+      if (count <= 0) break;
+      reader.took(count);
+      for (let frame = reader.next(); frame; frame = reader.next()) {
+        const dispatch = server.dispatchCreate(frame);
+        const reply = dispatch.exec();
+        late.push(reply instanceof Promise ? "later" : reply ? "now" : "none");
+        Promise.resolve(reply).then((bytes) => {
+          if (bytes) send(server.selectable, bytes, bytes.length);
+        });
+        expect(() => dispatch.exec()).toThrow(failing("EINVAL"));
+      }
+    }
+    return late;
+  }
+
+  test("requests are read, dispatched and answered by the program", async () => {
+    const { server } = minimal({
+      node: {
+        lookup: () => null,
+        getattr: () => DIRECTORY,
+        fsync: () => Bun.sleep(1),
+        close: () => {},
+        reclaim() {},
+      },
+    });
+    const over = { now: false };
+    await onComfd(
+      server,
+      async ({ kernel }) => {
+        expect(server.maxRequestLength).toBeGreaterThanOrEqual(131072);
+        const serving = serve(server, over);
+        expect((await kernel.getattr(kernel.root, CALLER)).va.nlink).toBe(2);
+        await kernel.fsync(kernel.root, 1, CALLER);
+        kernel.close(kernel.root, 1, CALLER);
+        await kernel.statvfs(CALLER);
+        over.now = true;
+        expect(await serving).toEqual(["now", "later", "none", "now"]);
+      },
+      { byHand: true },
+    );
+    expect(server.state).toBe("unmounted");
+  });
+
+  test("a descriptor that is read by hand may wait, one that we read may not", async () => {
+    const { server } = minimal();
+    await onComfd(
+      server,
+      async ({ kernel }) => {
+        server.setBlockingMode("block");
+        const asked = kernel.getattr(kernel.root, CALLER);
+        const request = new Uint8Array(server.maxRequestLength);
+        const length = receive(server.selectable, request);
+        expect(length).toBeGreaterThan(0);
+        const reply = server.dispatchCreate(request.subarray(0, length)).exec() as Uint8Array;
+        send(server.selectable, reply, reply.length);
+        await asked;
+        server.setBlockingMode("nonblock");
+        expect(receive(server.selectable, request)).toBe(-EAGAIN);
+      },
+      { byHand: true },
+    );
+    const { server: ours } = minimal();
+    await onComfd(ours, async () => {
+      expect(() => ours.setBlockingMode("block")).toThrow(failing("EBUSY"));
+      expect(() => ours.dispatchCreate(new Uint8Array(56))).toThrow(failing("ENOTCONN"));
+    });
+  });
+
+  test("what the server asks of the kernel goes out too", async () => {
+    const { server } = minimal();
+    const over = { now: false };
+    let purged = 0;
+    await onComfd(
+      server,
+      async () => {
+        const serving = serve(server, over);
+        await server.usermount.invalidateAllNames();
+        expect(purged).toBe(1);
+        over.now = true;
+        expect(await serving).toEqual(["none"]);
+      },
+      { byHand: true, events: { onFlush: () => void purged++ } },
+    );
+  });
+});
