@@ -10,4 +10,8 @@ export const builtins: Map<string, Load> = new Map([
     () => import("../plugins/memfs/memfs.ts").then((module) => module.default as AnyPlugin),
   ],
   ["null", () => import("../plugins/null.ts").then((module) => module.default as AnyPlugin)],
+  [
+    "passthrough",
+    () => import("../plugins/passthrough.ts").then((module) => module.default as AnyPlugin),
+  ],
 ]);
