@@ -2,7 +2,8 @@
  * Sleeping until one of several descriptors has something to read, with the main thread free
  * meanwhile.
  */
-import { closeDescriptor, send } from "./device.ts";
+import { closeDescriptor, receive, send } from "./device.ts";
+import { interruptible } from "./interrupt.ts";
 import { bind, check, library } from "./libc.ts";
 import { startThread } from "./thread.ts";
 import * as program from "./waiter.worker.ts" with { type: "text" };
@@ -20,14 +21,18 @@ export class Waiter {
   readonly #answer = shared(1);
   readonly #count = shared(1);
   readonly #set = shared(2 * CAPACITY);
+  readonly #phase = shared(1);
+  #reads = 0;
   #requested = 0;
   #answered = 0;
   #listening = false;
   #closed = false;
   #ready: (() => void) | null = null;
 
-  /** Starts the thread. Throws SystemError if there is no descriptor left for it. */
-  constructor() {
+  /**
+   * Starts the thread. `reads`: `read` will be called, by this thread. Throws SystemError if there is no descriptor left.
+   */
+  constructor({ reads = false } = {}) {
     this.#bell = check(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
     this.#worker = startThread(program);
     this.#worker.addEventListener("close", () => closeDescriptor(this.#bell));
@@ -38,6 +43,8 @@ export class Waiter {
       answer: this.#answer,
       count: this.#count,
       set: this.#set,
+      phase: this.#phase,
+      reader: reads ? interruptible() : undefined,
     };
     this.#worker.postMessage(orders);
   }
@@ -59,6 +66,19 @@ export class Waiter {
     this.#ready = ready;
     this.#order(fds.length);
     this.#listen();
+  }
+
+  /**
+   * read(2), as `receive`, of a descriptor on which it waits; but after 1 to 2 milliseconds it answers -EINTR. Cheaper than to look
+   * and then sleep. To be called between a `ready` and the next `wait`: at other times nobody ends it.
+   */
+  read(fd: number, buffer: Uint8Array): number {
+    this.#reads = (this.#reads + 1) | 0;
+    Atomics.store(this.#phase, 0, this.#reads);
+    const result = receive(fd, buffer);
+    this.#reads = (this.#reads + 1) | 0;
+    Atomics.store(this.#phase, 0, this.#reads);
+    return result;
   }
 
   /**

@@ -2,8 +2,9 @@
  * The thread of a Waiter. Embedded as text: it can import types and Bun's own modules, nothing
  * else.
  */
-import { dlopen, FFIType } from "bun:ffi";
+import { dlopen, FFIType, type Pointer } from "bun:ffi";
 import { parentPort } from "node:worker_threads";
+import type { Interruptible } from "./interrupt.ts";
 
 /** What the thread is told once; from then on it shares memory with its Waiter. */
 export interface Orders {
@@ -17,19 +18,36 @@ export interface Orders {
   count: Int32Array;
   /** A struct pollfd each. */
   set: Int32Array;
+  /** Odd while the main thread is in a read that may wait; another number each time. */
+  phase: Int32Array;
+  /** How such a read is ended; undefined if there are none. */
+  reader: Interruptible | undefined;
 }
 
-parentPort?.once("message", ({ library, bell, request, answer, count, set }: Orders) => {
+parentPort?.once("message", (orders: Orders) => {
+  const { library, bell, request, answer, count, set, phase, reader } = orders;
   const libc = dlopen(library, {
     poll: { args: ["ptr", FFIType.u64_fast, "i32"], returns: "i32" },
     read: { args: ["i32", "ptr", FFIType.u64_fast], returns: "i32" },
+    pthread_kill: { args: ["ptr", "i32"], returns: "i32" },
   });
-  const { poll, read } = libc.symbols;
+  const { poll, read, pthread_kill } = libc.symbols;
   const polled = new Int32Array(2 + set.length);
   const rung = new Uint8Array(8);
 
+  /** Sleep until the next order; meanwhile no read of the main thread waits for long. */
+  const attend = (answered: number, { thread, signal }: Interruptible) => {
+    for (let seen = 0; Atomics.wait(request, 0, answered, LOOK) === "timed-out"; ) {
+      const now = Atomics.load(phase, 0);
+      if (now === seen && now % 2 !== 0) pthread_kill(thread as Pointer, signal);
+      seen = now;
+    }
+  };
+
   for (let answered = 0; ; ) {
-    Atomics.wait(request, 0, answered);
+    // Before it was woken the main thread does not read.
+    if (reader && answered !== 0) attend(answered, reader);
+    else Atomics.wait(request, 0, answered);
     const current = Atomics.load(request, 0);
     const descriptors = Atomics.load(count, 0);
     if (descriptors < 0) break;
@@ -53,3 +71,5 @@ parentPort?.once("message", ({ library, bell, request, answer, count, set }: Ord
 });
 
 const POLLIN = 0x1;
+/** Milliseconds between two looks at the main thread: all that it does besides reading waits for up to two of them. */
+const LOOK = 1;

@@ -5,9 +5,8 @@ import {
   ENODEV,
   ENOENT,
   pageAligned,
-  receive,
   send,
-  setNonBlocking,
+  setBlocking,
   waitReadable,
 } from "../ffi/device.ts";
 import { Waiter } from "../ffi/waiter.ts";
@@ -37,10 +36,10 @@ export type EngineMaker = (parts: EngineParts) => Engine & { send(message: Uint8
 /**
  * The engine of a device that is read and written a message at a time, like /dev/fuse.
  *
- * While requests come it drains the device; then it stays close, by sleeping in the kernel for moments; then a thread waits
+ * While requests come it drains the device; then it stays close, by sleeping in read(2) for moments; then a thread waits
  * and the process sleeps. Between, turns of the event loop let timers, promises and signals run. It never spins: a
  * sleeper is woken where its client runs, and the two then share a CPU, which is several times quicker than
- * calling across.
+ * calling across. Sleeping in read(2) itself is one system call for a request; to look, sleep and read are three.
  */
 export class DeviceEngine implements Engine {
   readonly #fd: number;
@@ -49,7 +48,7 @@ export class DeviceEngine implements Engine {
   readonly #report: (message: string) => void;
   readonly #first: Frame;
   readonly #idle: Frame[] = [];
-  readonly #waiter = new Waiter();
+  readonly #waiter = new Waiter({ reads: true });
   readonly #ended = Promise.withResolvers<number>();
   /** Requests whose answer is still to come. */
   #outstanding = 0;
@@ -73,7 +72,7 @@ export class DeviceEngine implements Engine {
   }
 
   run(): Promise<number> {
-    setNonBlocking(this.#fd);
+    setBlocking(this.#fd);
     // A waiting thread does not keep the process alive; a mount must.
     this.#hold = setInterval(() => {}, 2 ** 30);
     this.#lastRequest = monotonic();
@@ -93,9 +92,10 @@ export class DeviceEngine implements Engine {
     const begun = monotonic();
     for (;;) {
       const frame = this.#idle.pop() ?? this.#frame();
-      const result = receive(this.#fd, frame.request);
+      const result = this.#receive(frame);
       if (result > 0) {
-        this.#serve(frame, result);
+        frame.length = result;
+        this.#serve(frame);
         if (this.#stopped) return;
         if (this.#outstanding > 0 || (this.#burst & 15) === 0) {
           const now = monotonic();
@@ -108,10 +108,10 @@ export class DeviceEngine implements Engine {
         continue;
       }
       this.#idle.push(frame);
-      // ENOENT: the request was interrupted before it was read.
-      if (result === -EINTR || result === -ENOENT) continue;
-      if (result === -EAGAIN) {
-        if (this.#wait(begun)) continue;
+      // The request was interrupted before it was read.
+      if (result === -ENOENT) continue;
+      if (result === -EAGAIN || result === -EINTR) {
+        this.#rest();
         return;
       }
       this.#stopped = true;
@@ -121,38 +121,38 @@ export class DeviceEngine implements Engine {
   };
   #burst = 0;
 
-  /** Nothing is there. True: something is now; otherwise the next turn is arranged for. */
-  #wait(begun: number): boolean {
+  /**
+   * A request; -EAGAIN or, after a moment of waiting, -EINTR if there is none. Only a look where what is outstanding needs the event loop,
+   * and before the thread has started that ends the waiting.
+   */
+  #receive({ request }: Frame): number {
+    const looks = this.#outstanding > 0 || !this.#attended;
+    if (looks && !waitReadable(this.#fd, 0)) return -EAGAIN;
+    return this.#waiter.read(this.#fd, request);
+  }
+  #attended = false;
+
+  /** Nothing is there: a turn of the event loop, or sleep if there has been nothing for long. */
+  #rest(): void {
     const now = monotonic();
     if (this.#burst !== this.#seen) {
       this.#seen = this.#burst;
       this.#lastRequest = now;
     }
-    const quiet = now - this.#lastRequest;
-    if (quiet > PATIENCE) {
-      this.#sleep();
-      return false;
-    }
-    // What is outstanding needs the event loop: no sleeping in here, only a look and a turn.
-    if (this.#outstanding > 0 || now - begun > LONGEST_TURN) {
-      setImmediate(this.#turn);
-      return false;
-    }
-    if (waitReadable(this.#fd, NAP)) return true;
-    setImmediate(this.#turn);
-    return false;
+    if (now - this.#lastRequest > PATIENCE) this.#sleep();
+    else setImmediate(this.#turn);
   }
   #seen = 0;
 
   #sleep(): void {
     this.#waiter.wait([this.#fd], () => {
+      this.#attended = true;
       this.#lastRequest = monotonic();
       this.#turn();
     });
   }
 
-  #serve(frame: Frame, length: number): void {
-    frame.length = length;
+  #serve(frame: Frame): void {
     this.#burst++;
     const reply = this.#serving.serve(frame);
     if (typeof reply === "number") {
@@ -209,7 +209,5 @@ const EIO = 5;
 const LONGEST_TURN = 1_000_000;
 /** How long a quiet mount is stayed close to before the process sleeps. */
 const PATIENCE = 2_000_000;
-/** Microseconds of sleep in the kernel between two turns of the event loop. */
-const NAP = 500;
 /** Frames kept for the next requests; more come and go. */
 const MOST_IDLE = 16;

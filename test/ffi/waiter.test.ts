@@ -2,15 +2,15 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { closeDescriptor, receive, send } from "../../ffi/device.ts";
+import { closeDescriptor, EINTR, receive, send } from "../../ffi/device.ts";
 import { socketPair } from "../../ffi/socket.ts";
 import { Waiter } from "../../ffi/waiter.ts";
 
 const byte = Uint8Array.of(1);
 const cleanups: (() => void)[] = [];
 
-function makeWaiter(): Waiter {
-  const waiter = new Waiter();
+function makeWaiter(options?: { reads: boolean }): Waiter {
+  const waiter = new Waiter(options);
   cleanups.push(() => waiter.close());
   return waiter;
 }
@@ -147,6 +147,37 @@ test("more descriptors than fit are refused", () => {
   const waiter = makeWaiter();
   expect(() => waiter.wait(new Array(65).fill(0), () => {})).toThrow(RangeError);
 });
+
+test("a read that waits takes what comes, and ends after a moment if nothing does", async () => {
+  const waiter = makeWaiter({ reads: true });
+  const [a, b] = makePair();
+  const buffer = new Uint8Array(9);
+  for (let round = 0; round < 20; round++) {
+    // Attended to again after each sleep.
+    const waiting = ready(waiter, b);
+    if (round % 2 === 0) await Bun.sleep(2);
+    send(a, byte, 1);
+    await waiting;
+    expect(waiter.read(b, buffer)).toBe(1);
+    const begun = performance.now();
+    expect(waiter.read(b, buffer)).toBe(-EINTR);
+    expect(performance.now() - begun).toBeLessThan(1000);
+    send(a, byte, 1);
+    expect(waiter.read(b, buffer)).toBe(1);
+  }
+}, 30_000);
+
+test("what waits besides such reads is left alone", async () => {
+  const waiter = makeWaiter({ reads: true });
+  const [a, b] = makePair();
+  send(a, byte, 1);
+  await ready(waiter, b);
+  expect(waiter.read(b, new Uint8Array(9))).toBe(1);
+  const later = ["sh", "-c", "sleep 0.1; printf x >&3"];
+  const child = Bun.spawn(later, { stdio: ["ignore", "ignore", "ignore", a] });
+  expect(receive(b, new Uint8Array(9))).toBe(1);
+  await child.exited;
+}, 30_000);
 
 const machine = join(import.meta.dir, "../../ffi");
 
