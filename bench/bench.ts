@@ -92,12 +92,12 @@ async function measure(
   { rounds, budget, matches }: Wanted,
   signal: AbortSignal,
 ): Promise<Row[]> {
-  const { name, ours, other, clients, steps, options } = workload;
+  const { name, ours, other, clients, steps, options, cpus } = workload;
   console.log(`measuring ${name}, clients: ${clients}`);
   const mounts: (Mounted & { directories: string[] })[] = [];
   try {
     for (const peer of peersOf(workload)) {
-      const mounted = await peers.mount(peer, peer === "tmpfs" ? [] : options);
+      const mounted = await peers.mount(peer, peer === "tmpfs" ? [] : options, cpus?.server);
       mounts.push({ ...mounted, directories: directoriesOf(mounted.directory, workload) });
     }
     const samples = steps.map(
@@ -113,7 +113,7 @@ async function measure(
             dropNames();
             await Promise.all(mounts.map(({ pid }) => pid && settle(pid)));
           }
-          const taken = await perform(peers.client, mount.directories, work, signal);
+          const taken = await perform(peers.client, mount.directories, work, signal, cpus?.client);
           const amount = unit === "MiB/s" ? (work.size ?? 0) / 2 ** 20 : things;
           const rate = (taken.operations * amount * 1e9) / taken.nanoseconds;
           samples[index]?.[mount.peer]?.push(rate);

@@ -1,7 +1,7 @@
 /** Runs bench/client.c: one process, or several that start together. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { end } from "./machine.ts";
+import { end, onCpu } from "./machine.ts";
 
 /** What client.c does, see there. */
 export type Kind =
@@ -50,12 +50,13 @@ export async function perform(
   directories: readonly string[],
   work: Work,
   signal: AbortSignal,
+  cpu?: number,
 ): Promise<Taken> {
   signal.throwIfAborted();
   const { kind, count, size = 4096, first = 0, stride = 1 } = work;
   const clients = directories.map((directory, index) => {
     const parameters = [count, size, first + index * count, stride];
-    return new Client(program, [kind, directory, ...parameters.map(String)]);
+    return new Client(onCpu(cpu, [program, kind, directory, ...parameters.map(String)]));
   });
   const stop = () => clients.forEach((client) => void client.kill());
   signal.addEventListener("abort", stop);
@@ -79,7 +80,7 @@ class Client {
   readonly times: Promise<[start: number, end: number, operations: number]>;
   readonly #child: ChildProcess;
 
-  constructor(program: string, args: readonly string[]) {
+  constructor([program = "", ...args]: readonly string[]) {
     const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"], detached: true });
     this.#child = child;
     let said = "";

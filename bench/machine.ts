@@ -43,6 +43,11 @@ export function keepAwake(): () => Promise<void> {
 
 const SPIN = "while :; do :; done";
 
+/** A command that keeps to one CPU, if one is given. */
+export function onCpu(cpu: number | undefined, command: readonly string[]): readonly string[] {
+  return cpu === undefined ? command : ["taskset", "-c", String(cpu), ...command];
+}
+
 /** Kill a child of ours and wait for its end. */
 export function end(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null)

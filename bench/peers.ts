@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mountAt } from "../src/mountinfo.ts";
-import { end } from "./machine.ts";
+import { end, onCpu } from "./machine.ts";
 
 export type PeerName = "null" | "floor" | "memfs" | "passthrough_ll" | "hello_ll" | "tmpfs";
 
@@ -49,8 +49,8 @@ export class Peers {
     }
   }
 
-  /** Mount a peer on a new directory. Rejects if it does not appear in time. */
-  async mount(peer: PeerName, options: readonly string[] = []): Promise<Mounted> {
+  /** Mount a peer on a new directory, its server on one CPU if one is given. Rejects if it does not appear in time. */
+  async mount(peer: PeerName, options: readonly string[] = [], cpu?: number): Promise<Mounted> {
     const directory = mkdtempSync(join(this.#root, `${peer}-`));
     const flags = options.length === 0 ? [] : ["-o", options.join(",")];
     if (peer === "tmpfs") {
@@ -74,7 +74,7 @@ export class Peers {
         directory,
       ];
     }
-    const server = start(command);
+    const server = start(onCpu(cpu, command));
     // Known before it is there: what fails half-way is unmounted too.
     const mounted = this.#keep(peer, directory, server, below);
     await appears(directory, server);

@@ -39,6 +39,11 @@ export interface Step {
   readonly target?: number;
 }
 
+export interface Cpus {
+  readonly server: number;
+  readonly client: number;
+}
+
 /** Steps on one mount of each peer. */
 export interface Workload {
   readonly name: string;
@@ -50,6 +55,8 @@ export interface Workload {
   /** Options of FUSE peers' mounts. */
   readonly options: readonly string[];
   readonly clients: number;
+  /** On which CPUs server and clients run. Left out: where the scheduler puts them. */
+  readonly cpus?: Cpus;
   /** Each client works in a directory of its own; else all work in one. */
   readonly separate: boolean;
   readonly steps: readonly Step[];
@@ -64,6 +71,11 @@ export function workloads(scale: Scale): Workload[] {
     clients: 1,
     separate: false,
   } as const;
+  // Whether the two share a CPU decides more than either of them does, and is chance: so both are measured.
+  const placed = [
+    { place: "on one CPU", cpus: { server: 0, client: 0 } },
+    { place: "on two CPUs", cpus: { server: 0, client: 1 } },
+  ] as const;
   const memory = {
     ours: "memfs",
     other: "passthrough_ll",
@@ -71,13 +83,24 @@ export function workloads(scale: Scale): Workload[] {
     options: [],
   } as const;
   return [
-    { ...framework, name: "null", options: direct, steps: requests(scale) },
-    {
-      ...framework,
-      name: "null, names not cached",
-      options: [...direct, "entry_timeout=0"],
-      steps: [{ row: "lookup", work: { kind: "lookup", count: scale.requests }, target: 0.85 }],
-    },
+    ...placed.flatMap(({ place, cpus }) => [
+      {
+        ...framework,
+        name: `null, ${place}`,
+        options: direct,
+        cpus,
+        steps: requests(scale),
+      },
+      {
+        ...framework,
+        name: `null, names not cached, ${place}`,
+        options: [...direct, "entry_timeout=0"],
+        cpus,
+        steps: [
+          { row: "lookup", work: { kind: "lookup", count: scale.requests }, target: 0.85 } as const,
+        ],
+      },
+    ]),
     {
       ...framework,
       name: "null beside libfuse",
