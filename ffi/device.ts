@@ -52,10 +52,37 @@ export function sendParts(
 export function waitReadable(fd: number, microseconds: number): boolean {
   pollfd[0] = fd;
   pollfd[1] = POLLIN;
+  setTimespec(microseconds);
+  return libc.ppoll(pollfd, 1, timespec, null) > 0;
+}
+
+/**
+ * The same for two: bit 0 of the answer for the first, bit 1 for the second, which can be read or, if `writing`, written.
+ */
+export function waitEither(
+  first: number,
+  second: number,
+  writing: boolean,
+  microseconds: number,
+): number {
+  pollfds[0] = first;
+  pollfds[1] = POLLIN;
+  pollfds[2] = second;
+  pollfds[3] = writing ? POLLIN | POLLOUT : POLLIN;
+  setTimespec(microseconds);
+  if (libc.ppoll(pollfds, 2, timespec, null) <= 0) return 0;
+  // The events that came are the upper half of the word.
+  return (isReady(pollfds[1]) ? 1 : 0) | (isReady(pollfds[3]) ? 2 : 0);
+}
+
+function isReady(events: number | undefined): boolean {
+  return (events ?? 0) >>> 16 !== 0;
+}
+
+function setTimespec(microseconds: number): void {
   const seconds = Math.floor(microseconds / 1e6);
   timespec[0] = seconds;
   timespec[2] = Math.floor((microseconds - seconds * 1e6) * 1e3);
-  return libc.ppoll(pollfd, 1, timespec, null) > 0;
 }
 
 /** Whether the other end is gone for good, or the descriptor is in error: nothing can be written. */
@@ -114,6 +141,7 @@ function point(index: number, buffer: Uint8Array, length: number): void {
 
 // <poll.h> and <fcntl.h>, the same on x86-64 and arm64
 const POLLIN = 0x1;
+const POLLOUT = 0x4;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const O_NONBLOCK = 0o4000;
@@ -121,6 +149,7 @@ const O_CLOEXEC = 0o2000000;
 
 const vector = new Uint32Array(8);
 const pollfd = new Int32Array(2);
+const pollfds = new Int32Array(4);
 const timespec = new Uint32Array(4);
 
 const libc = bind({

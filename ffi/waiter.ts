@@ -51,17 +51,17 @@ export class Waiter {
 
   /**
    * Calls `ready` once, on this thread and never from within this call, when any descriptor can be
-   * read (or written, if `writing` is given and true), has hung up, is in error or is not open.
+   * read (or, the one that `writing` names, written), has hung up, is in error or is not open.
    * Takes the place of a wait that is not over, whose `ready` is then never called. At most 64
    * descriptors.
    */
-  wait(fds: readonly number[], ready: () => void, writing = false): void {
+  wait(fds: readonly number[], ready: () => void, writing?: number): void {
     if (fds.length > CAPACITY)
       throw new RangeError(`More than ${CAPACITY} descriptors to wait for`);
     if (this.#closed) throw new Error("The waiter is closed");
     for (const [index, fd] of fds.entries()) {
       this.#set[2 * index] = fd;
-      this.#set[2 * index + 1] = writing ? POLLIN | POLLOUT : POLLIN;
+      this.#set[2 * index + 1] = fd === writing ? POLLIN | POLLOUT : POLLIN;
     }
     this.#ready = ready;
     this.#order(fds.length);

@@ -7,9 +7,11 @@ import {
   pageAligned,
   send,
   setBlocking,
+  waitEither,
   waitReadable,
 } from "../ffi/device.ts";
 import { Waiter } from "../ffi/waiter.ts";
+import type { Companion } from "./companion.ts";
 import { type Frame, frameOf, type Serving } from "./frame.ts";
 
 /** What moves the bytes between the kernel and whoever serves: the session does not see how. */
@@ -46,6 +48,7 @@ export class DeviceEngine implements Engine {
   readonly #serving: Serving;
   readonly #room: number;
   readonly #report: (message: string) => void;
+  readonly #companion: () => Companion | undefined;
   readonly #first: Frame;
   readonly #idle: Frame[] = [];
   readonly #waiter = new Waiter({ reads: true });
@@ -59,9 +62,16 @@ export class DeviceEngine implements Engine {
   #over = false;
   #hold: ReturnType<typeof setInterval> | undefined;
 
-  /** `room`: bytes of the longest message. */
-  constructor(fd: number, serving: Serving, room: number, report: (message: string) => void) {
+  /** `room`: bytes of the longest message. `companion`: what the operations wait for, which may change. */
+  constructor(
+    fd: number,
+    serving: Serving,
+    room: number,
+    report: (message: string) => void,
+    companion: () => Companion | undefined = () => undefined,
+  ) {
     this.#fd = fd;
+    this.#companion = companion;
     this.#serving = serving;
     this.#room = room;
     this.#report = report;
@@ -90,6 +100,7 @@ export class DeviceEngine implements Engine {
   readonly #turn = (): void => {
     if (this.#stopped) return;
     const begun = monotonic();
+    this.#settling = this.#joined()?.readable() ?? false;
     for (;;) {
       const frame = this.#idle.pop() ?? this.#frame();
       const result = this.#receive(frame);
@@ -120,6 +131,8 @@ export class DeviceEngine implements Engine {
     }
   };
   #burst = 0;
+  /** The companion has settled promises, whose replies go out after this turn: there is no waiting in it. */
+  #settling = false;
 
   /**
    * A request; -EAGAIN or, after a moment of waiting, -EINTR if there is none. Only a look where what is outstanding needs the event loop,
@@ -127,8 +140,25 @@ export class DeviceEngine implements Engine {
    */
   #receive({ request }: Frame): number {
     const looks = this.#outstanding > 0 || !this.#attended;
-    if (looks && !waitReadable(this.#fd, 0)) return -EAGAIN;
+    if (looks && !this.#look()) return -EAGAIN;
     return this.#waiter.read(this.#fd, request);
+  }
+
+  /** Whether a request is there. What is outstanding may wait for the companion: then it is waited for, too. */
+  #look(): boolean {
+    const companion = this.#joined();
+    if (!companion || companion.waiting === 0 || this.#settling) return waitReadable(this.#fd, 0);
+    const which = waitEither(this.#fd, companion.descriptor, companion.queued, NAP);
+    if ((which & 2) === 0) return which !== 0;
+    this.#lastRequest = monotonic();
+    return false;
+  }
+
+  /** The companion, which from now on need not wait for itself. */
+  #joined(): Companion | undefined {
+    const companion = this.#companion();
+    if (companion && !companion.selfless) companion.selfless = true;
+    return companion;
   }
   #attended = false;
 
@@ -145,11 +175,14 @@ export class DeviceEngine implements Engine {
   #seen = 0;
 
   #sleep(): void {
-    this.#waiter.wait([this.#fd], () => {
+    const companion = this.#joined();
+    const fds = companion ? [this.#fd, companion.descriptor] : [this.#fd];
+    const woken = () => {
       this.#attended = true;
       this.#lastRequest = monotonic();
       this.#turn();
-    });
+    };
+    this.#waiter.wait(fds, woken, companion?.queued ? companion.descriptor : undefined);
   }
 
   #serve(frame: Frame): void {
@@ -193,6 +226,8 @@ export class DeviceEngine implements Engine {
   #end(errno: number): void {
     if (this.#over) return;
     this.#over = true;
+    const companion = this.#companion();
+    if (companion) companion.selfless = false;
     this.#waiter.close();
     clearInterval(this.#hold);
     if (this.#idle.includes(this.#first)) spare.push(this.#first);
@@ -209,5 +244,7 @@ const EIO = 5;
 const LONGEST_TURN = 1_000_000;
 /** How long a quiet mount is stayed close to before the process sleeps. */
 const PATIENCE = 2_000_000;
+/** Microseconds of sleep in the kernel, with a companion, between two turns of the event loop. */
+const NAP = 1000;
 /** Frames kept for the next requests; more come and go. */
 const MOST_IDLE = 16;

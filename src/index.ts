@@ -2,6 +2,7 @@
 
 export { now } from "../ffi/clock.ts";
 export type { Awaitable } from "./awaitable.ts";
+export type { Companion } from "./companion.ts";
 export * from "./errno.ts";
 export * from "./library/library.ts";
 export * from "./mode.ts";

@@ -1,4 +1,5 @@
 import type { Awaitable } from "./awaitable.ts";
+import type { Companion } from "./companion.ts";
 import type { FileSystemOperations, NodeOperations } from "./operations.ts";
 import type { Usermount } from "./usermount.ts";
 
@@ -77,6 +78,11 @@ export interface FileSystem<N extends object> {
    * writes alone. Left out: cached pages are dropped at every open, and when size or mtime turn out to have changed.
    */
   readonly keepsContent?: boolean;
+  /**
+   * The descriptor that answers of most operations come from, for a file system that is somewhere else: a mount that waits for requests
+   * waits for it too. May change. Left out: operations settle by the event loop, as promises do.
+   */
+  readonly companion?: Companion | undefined;
 }
 
 /** What `start` is given. */

@@ -216,7 +216,7 @@ export class StreamEngine implements Engine {
 
   #sleep(): void {
     this.#asleep = true;
-    this.#waiter.wait([this.#fd], this.#woken, this.#unsent.length > 0);
+    this.#waiter.wait([this.#fd], this.#woken, this.#unsent.length > 0 ? this.#fd : undefined);
   }
 
   readonly #woken = (): void => {

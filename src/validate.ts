@@ -195,6 +195,7 @@ const FILE_SYSTEM_KEYS: Readonly<Record<keyof FileSystem<object>, true>> = {
   node: true,
   timeouts: true,
   keepsContent: true,
+  companion: true,
 };
 
 const DEFAULT_TYPES: Readonly<Record<Option["type"], "string" | "boolean" | "number">> = {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { closeDescriptor, ENODEV, receive, send, setNonBlocking } from "../ffi/device.ts";
+import { closeDescriptor, EAGAIN, ENODEV, receive, send, setNonBlocking } from "../ffi/device.ts";
 import { socketPair } from "../ffi/socket.ts";
+import type { Companion } from "../src/companion.ts";
 import { DeviceEngine } from "../src/engine.ts";
 import type { Frame, Serving } from "../src/frame.ts";
 
@@ -13,12 +14,21 @@ afterEach(() => {
 });
 
 /** An engine whose device is one end of a socket that keeps the bounds of messages; the test is the kernel at the other. */
-function running(serve: (frame: Frame) => number | Promise<number>) {
+function running(
+  serve: (frame: Frame) => number | Promise<number>,
+  companion?: () => Companion | undefined,
+) {
   const [device, kernel] = socketPair("seqpacket");
   setNonBlocking(kernel);
   const reports: string[] = [];
   const serving: Serving = { serve };
-  const engine = new DeviceEngine(device, serving, ROOM, (message) => reports.push(message));
+  const engine = new DeviceEngine(
+    device,
+    serving,
+    ROOM,
+    (message) => reports.push(message),
+    companion,
+  );
   const ended = engine.run();
   let isOpen = true;
   const hangUp = () => {
@@ -260,4 +270,68 @@ test("a reply that is refused becomes EIO, with a report", async () => {
   engine.stop();
   await ended;
   closeDescriptor(closed.at);
+});
+
+/** One end of a socket pair as where operations get their answers; the other end is whoever answers. */
+function companion() {
+  const [descriptor, far] = socketPair("seqpacket");
+  for (const fd of [descriptor, far]) {
+    setNonBlocking(fd);
+    cleanups.push(() => closeDescriptor(fd));
+  }
+  const waiting: ((answer: number) => void)[] = [];
+  const buffer = new Uint8Array(ROOM);
+  return {
+    far,
+    descriptor,
+    queued: false,
+    selfless: false,
+    get waiting() {
+      return waiting.length;
+    },
+    readable() {
+      let found = false;
+      while (receive(descriptor, buffer) > 0) {
+        found = true;
+        waiting.shift()?.(buffer[0] ?? 0);
+      }
+      return found;
+    },
+    ask: () => new Promise<number>((resolve) => waiting.push(resolve)),
+  };
+}
+
+test("what operations wait for is waited for along with requests", async () => {
+  const other = companion();
+  const serve = async (frame: Frame) => {
+    frame.reply[0] = await other.ask();
+    return 1;
+  };
+  const { ask, reply, engine, ended } = running(serve, () => other);
+  for (let i = 1; i < 40; i++) {
+    ask(i);
+    while (other.waiting === 0) await Bun.sleep(i % 3);
+    // Also when the engine has gone to sleep over it.
+    if (i % 10 === 0) await Bun.sleep(20);
+    send(other.far, Uint8Array.of(100 + i), 1);
+    expect(await reply()).toEqual([100 + i]);
+  }
+  expect(other.selfless).toBe(true);
+  engine.stop();
+  await ended;
+  // From now on nobody else does it.
+  expect(other.selfless).toBe(false);
+});
+
+test("a companion that says something unasked is heard", async () => {
+  const other = companion();
+  const { ask, reply } = running(backwards, () => other);
+  ask(1);
+  expect(await reply()).toEqual([1]);
+  for (const pause of [1, 20]) {
+    await Bun.sleep(pause);
+    send(other.far, Uint8Array.of(9), 1);
+    await Bun.sleep(20);
+    expect(receive(other.descriptor, new Uint8Array(9))).toBe(-EAGAIN);
+  }
 });

@@ -43,7 +43,8 @@ export class FuseProtocol implements Protocol {
       });
     connection.notify = (message) => sender.send(message);
     const made = engine?.({ descriptor, serving: server, room: MESSAGE_ROOM, inPlace: false });
-    return (made ?? new DeviceEngine(descriptor, server, MESSAGE_ROOM, warn)).run();
+    const companion = () => connection.fileSystem.companion;
+    return (made ?? new DeviceEngine(descriptor, server, MESSAGE_ROOM, warn, companion)).run();
   }
 
   /** What is at work now, to be answered EIO if it still is when that is called. */

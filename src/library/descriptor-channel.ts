@@ -84,7 +84,7 @@ export class DescriptorChannel implements Channel {
       this.#hold = undefined;
     }
     if (!this.#open) return;
-    if (waits) this.#waiter.wait([this.#fd], this.#woken, this.#writable !== undefined);
+    if (waits) this.#waiter.wait([this.#fd], this.#woken, this.#writable && this.#fd);
     else this.#waiter.cancel();
   }
 

@@ -12,6 +12,7 @@ import {
   sendParts,
   setBlocking,
   setNonBlocking,
+  waitEither,
   waitReadable,
 } from "../../ffi/device.ts";
 import { socketPair } from "../../ffi/socket.ts";
@@ -90,6 +91,18 @@ test("waitReadable looks, and returns when its limit is over", () => {
   receive(b, new Uint8Array(8));
   close(a);
   expect(waitReadable(b, 600e6)).toBe(true);
+});
+
+test("of two descriptors it is told which can be read, or written if that is asked", () => {
+  const [one, other] = pair();
+  const [third, fourth] = pair();
+  expect(waitEither(one, third, false, 0)).toBe(0);
+  send(other, Uint8Array.of(1), 1);
+  expect(waitEither(one, third, false, 600e6)).toBe(1);
+  expect(waitEither(one, third, true, 0)).toBe(3);
+  send(fourth, Uint8Array.of(1), 1);
+  receive(one, new Uint8Array(1));
+  expect(waitEither(one, third, false, 600e6)).toBe(2);
 });
 
 test("a descriptor has hung up when its peer is closed, and not before", () => {
