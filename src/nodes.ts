@@ -19,6 +19,8 @@ export class Vnode<N extends object = object> {
   adopted = false;
   /** Its last name is gone. */
   removed = false;
+  /** A file handle led to it, which puffs does not count as a lookup: kept until it is reclaimed. */
+  byHandle = false;
 
   constructor(id: number, generation: number, node: N) {
     this.id = id;
@@ -99,6 +101,7 @@ export class Vnodes<N extends object = object> {
   /** Something that held the vnode has let go (an open or a request, already counted down): reclaim it if nothing else does. */
   release(vnode: Vnode<N>): void {
     if (vnode.lookups > 0 || vnode.opens > 0 || vnode.pending > 0 || vnode.children > 0) return;
+    if (vnode.byHandle) return;
     if (this.#byId[vnode.id] !== vnode) return;
     this.#byId[vnode.id] = undefined;
     this.#byNode.delete(vnode.node);

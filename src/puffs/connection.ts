@@ -1,11 +1,11 @@
 import { type Awaitable, isPromise } from "../awaitable.ts";
-import { Vnodes } from "../nodes.ts";
+import { ROOT_ID, type Vnode, Vnodes } from "../nodes.ts";
 import type { FileSystemOperations, NodeOperations } from "../operations.ts";
 import type { AnyFileSystem } from "../plugin.ts";
 import { Statistics } from "../statistics.ts";
 import type { Report, Wishes } from "../wishes.ts";
 import type { PuffsCall } from "./call.ts";
-import { KernelFlags } from "./flags.ts";
+import { KernelFlags, Vtype } from "./flags.ts";
 import { kernelFlags } from "./mount.ts";
 import { Openings } from "./opening.ts";
 import { OPS, type Row } from "./ops.ts";
@@ -65,6 +65,11 @@ export class Connection {
   hasOperation(need: string): boolean {
     const [group, name] = need.split(".") as ["fs" | "node", string];
     return (this[group] as Record<string, unknown>)[name] !== undefined;
+  }
+
+  /** Whether the node is a directory, as far as it is known; one that only file handles led to is not. */
+  isDirectory({ id, adopted }: Vnode): boolean {
+    return id === ROOT_ID ? (this.wishes.puffs?.root?.type ?? Vtype.DIR) === Vtype.DIR : adopted;
   }
 
   /** Do what no request waits for: what goes wrong is logged. */

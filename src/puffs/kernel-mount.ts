@@ -1,7 +1,8 @@
 import { Errno } from "../errno.ts";
 import { viewOf } from "../frame.ts";
 import type { Of } from "../struct.ts";
-import type { Decode, Question } from "./exchange.ts";
+import { NETBSD } from "./errno.ts";
+import { type Decode, nameOf, type Question } from "./exchange.ts";
 import { Constants, Err, MountFlags, Opclass, Vfs, Vn, Waitfor } from "./flags.ts";
 import { KernelNodes } from "./kernel-nodes.ts";
 import {
@@ -78,6 +79,19 @@ export abstract class KernelMount extends KernelNodes {
       return data(bytes, length, layout.offsets.data, dsize, room, Err.VPTOFH);
     };
     return this.vfs(Vfs.VPTOFH, cookie, caller, message, take, room);
+  }
+
+  /** How long the file handle of a node is, as getfh(2) asks first: with no room, for the length in the reply that says E2BIG. */
+  handleSize(cookie: number, caller: Caller = NOCRED): Promise<number> {
+    const { VfsmsgNodetofh: layout } = wire;
+    const message = compose(layout, { fhcookie: cookie });
+    const take: Decode<number> = (bytes) => {
+      const rv = viewOf(bytes).getInt32(wire.PuffsReq.offsets.rv, true);
+      if (rv !== 0 && rv !== NETBSD.E2BIG) throw new Errno(nameOf(rv));
+      return readAll(layout, bytes).dsize;
+    };
+    const about = { opclass: Opclass.VFS, optype: Vfs.VPTOFH, cookie, caller, message };
+    return this.ask({ ...about, decode: take, always: true });
   }
 
   extattrctl(

@@ -4,7 +4,7 @@ import type { AnyFileSystem } from "../plugin.ts";
 import type { Wishes } from "../wishes.ts";
 import type { Connection } from "./connection.ts";
 import { ROOT_COOKIE } from "./cookie.ts";
-import { Constants, FhFlags, KERNEL_FLAGS_MASK, KernelFlags, Vtype } from "./flags.ts";
+import { Constants, FhFlags, KERNEL_FLAGS_MASK, KernelFlags, Limits, Vtype } from "./flags.ts";
 import { OPS } from "./ops.ts";
 import * as wire from "./structs.ts";
 
@@ -43,8 +43,9 @@ export function kargs(
   const { fs, wishes } = connection;
   const { maxRequest, cookieHash = 0, root, handles } = wishes.puffs ?? {};
   const exports = Boolean(fs.fhtonode && fs.nodetofh);
+  const blank = wire.Kargs.create();
   wire.Kargs.write(viewOf(message), 0, {
-    ...wire.Kargs.create(),
+    ...blank,
     vers: Constants.VERSION,
     fd: descriptor,
     flags: connection.flags,
@@ -59,6 +60,14 @@ export function kargs(
     rootVtype: root?.type ?? Vtype.DIR,
     rootVsize: root?.size ?? 0,
     rootDevice: root?.device ?? 0,
+    // What df(1) shows without asking; nobody divides by zero.
+    svfsb: {
+      ...blank.svfsb,
+      bsize: BLOCK,
+      frsize: BLOCK,
+      iosize: BLOCK,
+      namemax: Limits.KERNEL_NAME_MAX,
+    },
   });
   return message;
 }
@@ -112,6 +121,9 @@ function word32(value: number): Uint8Array {
   viewOf(bytes).setUint32(0, value, true);
   return bytes;
 }
+
+/** The unit of the kernel's own statistics (DEV_BSIZE), in bytes. */
+const BLOCK = 512;
 
 /** File handles have as many bytes as the plugin gives them, up to what NFSv3 leaves (operations.ts, `nodetofh`). */
 const LONGEST_HANDLE = 60;

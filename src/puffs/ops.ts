@@ -7,6 +7,7 @@ import { NETBSD } from "./errno.ts";
 import { Vfs, Vn } from "./flags.ts";
 import * as r from "./reply.ts";
 import * as q from "./request.ts";
+import { setattr } from "./setattr.ts";
 import * as wire from "./structs.ts";
 
 /** An operation of a plugin's. */
@@ -191,7 +192,7 @@ const VN: Partial<Record<keyof typeof Vn, Unnumbered>> = {
     in: a.Setgetattr,
     needs: ["node.setattr"],
     otherwise: "chmod(2), chown(2), truncate(2), utimes(2) fail with EOPNOTSUPP",
-    run: q.setattr,
+    run: setattr,
   }),
   READ: op({
     message: wire.VnmsgRw,

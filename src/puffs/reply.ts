@@ -143,7 +143,9 @@ export function statistics(call: PuffsCall, value: FileSystemStatistics): number
   for (const [name, number] of Object.entries({ ...counts, bsize, namemax }))
     if (!(Number.isSafeInteger(number) && number >= 0))
       throw new Nonsense(`statvfs: ${name} is ${Bun.inspect(number)}`);
-  const sb = { ...wire.Statvfs.create(), ...counts, bsize, namemax, iosize: bsize, favail: ffree };
+  const bresvd = Math.max(0, bfree - bavail);
+  const rest = { bsize, namemax, iosize: bsize, bresvd, favail: ffree };
+  const sb = { ...wire.Statvfs.create(), ...counts, ...rest };
   wire.VfsmsgStatvfs.write(call.frame.replyView, 0, { sb });
   return wire.VfsmsgStatvfs.size;
 }

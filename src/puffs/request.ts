@@ -1,25 +1,15 @@
 import type { Awaitable } from "../awaitable.ts";
-import { EINVAL, ENOENT, EOPNOTSUPP, EPERM, Errno, ESTALE } from "../errno.ts";
+import { E2BIG, EINVAL, EISDIR, ENOENT, EOPNOTSUPP, EPERM, Errno, ESTALE } from "../errno.ts";
 import { OpenFile } from "../files.ts";
-import {
-  S_IFBLK,
-  S_IFCHR,
-  S_IFDIR,
-  S_IFIFO,
-  S_IFMT,
-  S_IFREG,
-  S_IFSOCK,
-  S_ISGID,
-  S_ISUID,
-} from "../mode.ts";
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID } from "../mode.ts";
 import { decodeName, encodeName, nameLength } from "../name.ts";
 import { ROOT_ID, type Vnode } from "../nodes.ts";
 import { Nonsense } from "../nonsense.ts";
-import type { AttributeNamespace, Attributes, Changes, Lock } from "../operations.ts";
+import type { AttributeNamespace, Attributes, Lock } from "../operations.ts";
 import { after, attempt, type Outcome } from "../outcome.ts";
 import type { Of } from "../struct.ts";
 import type * as a from "./arguments.ts";
-import { changesOf, deviceOf, vtypeOf } from "./attr.ts";
+import { deviceOf, vtypeOf } from "./attr.ts";
 import type { PuffsCall } from "./call.ts";
 import { cookieOf, vnodeOf } from "./cookie.ts";
 import {
@@ -42,12 +32,13 @@ import {
   Pathconf,
   Seek,
   Setback,
-  VattrFlags,
+  Vn,
   Vtype,
 } from "./flags.ts";
-import { EXECUTE, READ, refuseAccess, refuseChanges, refuseRemoval, WRITE } from "./permission.ts";
+import { EXECUTE, READ, refuseAccess, refuseRemoval, WRITE } from "./permission.ts";
 import { list } from "./readdir.ts";
 import * as r from "./reply.ts";
+import { clearingSetId, type Next } from "./setattr.ts";
 import * as wire from "./structs.ts";
 import { read64, write64 } from "./word.ts";
 
@@ -57,8 +48,6 @@ import { read64, write64 } from "./word.ts";
  *
  * The kernel leaves permissions to the server: `allow` and what is built on it are asked before anything is done.
  */
-
-type Next = (call: PuffsCall) => Outcome;
 
 /** Go on if the caller may do `mask` with the node. A plugin with `access` decides that itself. */
 function allow(call: PuffsCall, node: object, mask: number, next: Next): Outcome {
@@ -89,7 +78,10 @@ function change(call: PuffsCall, directory: object, gone: object | undefined, ne
   });
 }
 
-/** Go on to make something in the call's directory. What is made has the directory's group, as everywhere on this system. */
+/**
+ * Go on to make something in the call's directory. What is made has the directory's group, as everywhere on this system, and S_ISGID only
+ * if the caller is in that.
+ */
 function making(call: PuffsCall, next: Next): Outcome {
   return change(call, call.node, undefined, (c) =>
     after(c, r.attributesOf(c, c.node), (c2, { gid }) => {
@@ -136,14 +128,20 @@ function absent(): Errno {
 export function create(call: PuffsCall, { va }: Of<typeof a.Create>): Outcome {
   // bind(2) makes its socket by this message.
   const kind = va.type === Vtype.SOCK ? S_IFSOCK : S_IFREG;
-  return making(call, (c) => makeFile(c, (va.mode & 0o7777) | kind, 0));
+  return making(call, (c) => makeFile(c, modeOf(c, va) | kind, 0));
 }
 
 export function mknod(call: PuffsCall, { va }: Of<typeof a.Mknod>): Outcome {
   const kind = KINDS[va.type];
   if (kind === undefined) return EINVAL;
   const device = va.rdev === NO_VALUE ? 0 : va.rdev >>> 0;
-  return making(call, (c) => makeFile(c, (va.mode & 0o7777) | kind, device));
+  return making(call, (c) => makeFile(c, modeOf(c, va) | kind, device));
+}
+
+/** The permission bits of what is made: see `making`. */
+function modeOf(call: PuffsCall, { mode }: { readonly mode: number }): number {
+  const may = call.privileged || call.inGroup(call.gid);
+  return mode & (may ? 0o7777 : 0o7777 & ~S_ISGID);
 }
 
 /** By vtype, what mknod(2) makes. */
@@ -168,10 +166,14 @@ function makeFile(call: PuffsCall, mode: number, device: number): Outcome {
 }
 
 export function mkdir(call: PuffsCall, { va }: Of<typeof a.Mkdir>): Outcome {
-  const mode = (va.mode & 0o7777) | S_IFDIR;
-  return making(call, (c) =>
-    after(c, c.connection.node.mkdir?.(c.node, c.name, mode, c) as Awaitable<object>, r.made),
-  );
+  return making(call, (c) => {
+    const mode = modeOf(c, va) | S_IFDIR;
+    return after(
+      c,
+      c.connection.node.mkdir?.(c.node, c.name, mode, c) as Awaitable<object>,
+      r.made,
+    );
+  });
 }
 
 /** The target may be empty here: symlink(7). */
@@ -248,54 +250,9 @@ export function access(call: PuffsCall, { mode }: Of<typeof a.Access>): Outcome 
   return allow(call, call.node, mode & 7, r.empty);
 }
 
-export function setattr(call: PuffsCall, { va }: Of<typeof a.Setgetattr>): Outcome {
-  // There are no file flags (chflags(2)); clearing them all is done.
-  if (va.flags !== NO_VALUE && va.flags !== 0) return EOPNOTSUPP;
-  const changes = changesOf(va);
-  if (changes.size !== undefined && changes.size < 0) return EINVAL;
-  const { access } = call.connection.node;
-  const drops = changes.uid !== undefined || changes.gid !== undefined;
-  const clears =
-    changes.mode === undefined && (drops || (changes.size !== undefined && !call.privileged));
-  if ((call.privileged || access) && !clears) return set(call, changes);
-  const touching = (va.vaflags & VattrFlags.UTIMES_NULL) !== 0;
-  return after(call, r.attributesOf(call, call.node), (c, value) => {
-    const refused = access ? undefined : refuseChanges(value, changes, touching, c);
-    if (refused) return refused;
-    const left = withoutSetId(value.mode);
-    if (clears && left !== value.mode && (value.mode & S_IFMT) !== S_IFDIR)
-      changes.mode = left & 0o7777;
-    return set(c, changes);
-  });
-}
-
-function set(call: PuffsCall, changes: Changes): Outcome {
-  const { node } = call.connection;
-  const answer = node.setattr?.(call.node, changes, call) as Awaitable<Attributes | undefined>;
-  return after(call, answer, (c, changed) => {
-    if (!c.connection.tells) return r.empty(c);
-    return changed ? r.attributes(c, changed) : after(c, r.attributesOf(c, c.node), r.attributes);
-  });
-}
-
-/** A mode after the file was written or changed hands: S_ISGID without group execution marks nothing to clear. */
-function withoutSetId(mode: number): number {
-  return mode & ~(S_ISUID | (mode & 0o010 ? S_ISGID : 0));
-}
-
-/** Clear the set-id bits before content changes by someone without privilege, then go on. */
-function clearingSetId(call: PuffsCall, next: Next): Outcome {
-  return after(call, r.attributesOf(call, call.node), (c, { mode }) => {
-    const left = withoutSetId(mode);
-    const { setattr } = c.connection.node;
-    if (left === mode || (mode & S_IFMT) !== S_IFREG || !setattr) return next(c);
-    const answer = setattr(c.node, { mode: left & 0o7777 }, c) as Awaitable<undefined | Errno>;
-    return after(c, answer, next);
-  });
-}
-
 export function read(call: PuffsCall, { offset, resid }: Of<typeof a.Rw>): Outcome {
   const { connection } = call;
+  if (connection.isDirectory(call.vnode)) return EISDIR;
   call.limit = Math.max(0, Math.min(resid, call.buflen - wire.VnmsgRw.size));
   call.file = connection.openings.file(call.vnode, FileMode.READ);
   const into = call.bytes(wire.VnmsgRw.offsets.data, call.limit);
@@ -345,8 +302,11 @@ export function poll(call: PuffsCall, { events }: Of<typeof a.Poll>): Outcome {
       const { promise, resolve } = Promise.withResolvers<void>();
       const revents = (await operation?.(call.node, events, resolve, call)) ?? 0;
       if (revents !== 0) return revents;
-      call.signal.addEventListener("abort", () => resolve());
-      await promise;
+      // It may have fired while the plugin looked.
+      if (!call.signal.aborted) {
+        call.signal.addEventListener("abort", () => resolve());
+        await promise;
+      }
       if (call.signal.aborted) return new Errno("EINTR");
     }
   };
@@ -364,6 +324,8 @@ export function remove(call: PuffsCall, { cookieTarg }: Of<typeof a.Remove>): Ou
   const target = hold(call, cookieTarg);
   if (!target) return ESTALE;
   call.target = target;
+  // The kernel lets it come this far, and means unlink(2) to say so.
+  if (call.connection.isDirectory(target)) return EPERM;
   return change(call, call.node, target.node, (c) =>
     after(c, c.connection.node.remove?.(c.node, c.name, c), unnamed),
   );
@@ -422,9 +384,30 @@ export function rename(call: PuffsCall, argument: Of<typeof a.Rename>): Outcome 
   return change(call, from.node, source.node, (c) =>
     change(c, to.node, target?.node, (c2) =>
       // A directory that moves is changed itself: its "..".
-      moves ? allow(c2, source.node, WRITE, renamed) : renamed(c2),
+      moves ? allow(c2, source.node, WRITE, stillThere) : stillThere(c2),
     ),
   );
+}
+
+/** The kernel looked for the source and then let go of its directory: the name may lead elsewhere by now, where nothing was asked of. */
+function stillThere(call: PuffsCall): Outcome {
+  const { node, vnodes } = call.connection;
+  const answer = node.lookup(call.node, call.name, call) as Awaitable<object | null | Errno>;
+  return after(call, answer, (c, found) => {
+    const source = c.source as Vnode;
+    if (found === source.node) return c.target === source ? unnameOne(c) : renamed(c);
+    // A node that the kernel does not hear of now is not kept for it.
+    if (found) vnodes.forget(vnodes.handOut(found), 1);
+    return ENOENT;
+  });
+}
+
+/** Of two names of one file rename(2) takes the first away here. Where both are the same it does not come this far. */
+function unnameOne(call: PuffsCall): Outcome {
+  const { node } = call.connection;
+  const isSame = call.vnode === call.targetDirectory && call.name === call.secondName;
+  if (isSame || !node.remove) return isSame ? r.empty(call) : EOPNOTSUPP;
+  return after(call, node.remove(call.node, call.name, call), r.empty);
 }
 
 function renamed(call: PuffsCall): Outcome {
@@ -435,7 +418,7 @@ function renamed(call: PuffsCall): Outcome {
   return after(call, answer, (c) => {
     if (source.adopted) vnodes.adopt(source, to);
     const { target } = c;
-    if (!target || target === source) return r.empty(c);
+    if (!target) return r.empty(c);
     const value = attempt(() => r.attributesOf(c, target.node));
     return after(c, whether(value), (c2, isGone) => {
       target.removed ||= isGone || target.adopted;
@@ -464,9 +447,23 @@ export function inactive(call: PuffsCall): Outcome {
   return r.empty(call);
 }
 
+/** Nobody can be waiting for the node's events any more either: what polls is told to give up. */
 export function reclaim(call: PuffsCall, { nlookup }: Of<typeof a.Reclaim>): Outcome {
-  call.connection.vnodes.forget(call.vnode, Math.max(0, nlookup));
+  const { vnode, connection } = call;
+  if (connection.node.poll) giveUp(call, "the node was reclaimed", ({ row }) => row.parked);
+  vnode.byHandle = false;
+  connection.vnodes.forget(vnode, Math.max(0, nlookup));
   return r.empty(call);
+}
+
+/** Calls about the same node that wait for what will not come. */
+function giveUp(
+  { vnode, connection }: PuffsCall,
+  why: string,
+  which: (call: PuffsCall) => boolean,
+): void {
+  for (const pending of connection.pending)
+    if (pending.vnode === vnode && which(pending)) pending.abort(why);
 }
 
 export function print(call: PuffsCall): Outcome {
@@ -519,6 +516,9 @@ function lockAt(
   const type = isUnlock ? "unlock" : fl.type === LockType.WRLCK ? "write" : "read";
   const operation = op === LockOp.GETLK ? "get" : flags & LockFlags.WAIT ? "wait" : "set";
   const kind = flags & LockFlags.FLOCK ? "flock" : "posix";
+  // So a file is closed. A caller that a signal took from its wait is not announced, but this is.
+  if (isUnlock && first === 0 && end === Number.POSITIVE_INFINITY)
+    giveUp(call, "the file was closed", (waiting) => waits(waiting, id));
   const asked: Lock = { type, start: first, end, pid: fl.pid };
   const { node } = call.connection;
   const answer = node.advlock?.(call.node, operation, asked, id, kind, call);
@@ -526,6 +526,13 @@ function lockAt(
     if (operation === "get" && lock) tellLock(c, lock);
     return r.empty(c);
   });
+}
+
+/** Whether the call is one of the owner's that waits for a lock. */
+function waits({ row, arguments: read }: PuffsCall, owner: bigint): boolean {
+  if (row.number !== Vn.ADVLOCK || row.group !== "VN") return false;
+  const { id, flags } = read[row.index] as Of<typeof a.Advlock>;
+  return id === owner && (flags & LockFlags.WAIT) !== 0;
 }
 
 /** The kernel does not look at it, whatever it says. */
@@ -672,7 +679,8 @@ export function fhtonode(call: PuffsCall, { dsize }: Of<typeof a.Fhtonode>): Out
   return after(call, connection.fs.fhtonode?.(handle, call) as Awaitable<object>, (c, node) =>
     after(c, r.attributesOf(c, node), (c2, value) => {
       const vnode = connection.vnodes.handOut(node);
-      c2.handedOut.push(vnode);
+      vnode.byHandle = true;
+      connection.vnodes.forget(vnode, 1);
       const { replyView } = c2.frame;
       write64(replyView, places.fhcookie, cookieOf(vnode));
       replyView.setUint32(places.vtype, vtypeOf(value.mode), true);
@@ -691,9 +699,10 @@ export function nodetofh(call: PuffsCall, asked: Of<typeof a.Nodetofh>): Outcome
   const most = Math.min(asked.dsize, call.buflen - places.data);
   const answer = connection.fs.nodetofh?.(vnode.node, call) as Awaitable<Uint8Array | Errno>;
   return after(call, answer, (c, handle) => {
-    if (handle.length > most) return new Errno("E2BIG");
-    c.frame.reply.set(handle, places.data);
     write64(c.frame.replyView, places.dsize, handle.length);
+    // Whoever asks how long it is, getfh(2) does so first, gets this error, and the length all the same.
+    if (handle.length > most) return E2BIG;
+    c.frame.reply.set(handle, places.data);
     return places.data + handle.length;
   });
 }

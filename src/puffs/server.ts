@@ -65,6 +65,7 @@ export class PuffsServer implements Serving {
     for (const vnode of [...vnodes.all()]) {
       this.#connection.endFiles(vnode.node);
       vnode.lookups = 0;
+      vnode.byHandle = false;
       vnodes.release(vnode);
     }
   }

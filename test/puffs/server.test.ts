@@ -1,87 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import memfs from "../../plugins/memfs/memfs.ts";
 import { ENODATA } from "../../src/errno.ts";
 import { type Frame, frameOf, viewOf } from "../../src/frame.ts";
-import { S_IFDIR, S_IFREG } from "../../src/mode.ts";
-import type { Call, File, NodeOperations } from "../../src/operations.ts";
-import { parseOptions } from "../../src/options/parse.ts";
-import type { AnyFileSystem, AnyPlugin } from "../../src/plugin.ts";
-import { Connection } from "../../src/puffs/connection.ts";
+import type { Call, File } from "../../src/operations.ts";
 import { FileMode, Nameiop, Opclass, Setback, Vn, Vtype } from "../../src/puffs/flags.ts";
-import type { PuffsKernel } from "../../src/puffs/kernel.ts";
-import { connect } from "../../src/puffs/loopback.ts";
-import { kargs } from "../../src/puffs/mount.ts";
-import { PuffsServer } from "../../src/puffs/server.ts";
 import * as wire from "../../src/puffs/structs.ts";
 import { PuffsUsermount } from "../../src/puffs/usermount.ts";
 import { read64, write64 } from "../../src/puffs/word.ts";
-import type { Usermount } from "../../src/usermount.ts";
-import type { Wishes } from "../../src/wishes.ts";
+import { ALICE, BOB, codeOf, find, memory, ROOT, rig, system } from "./rig.ts";
 
-const ROOT = { uid: 0, gid: 0, groups: [], pid: 1, lid: 1 };
-const ALICE = { uid: 1000, gid: 1000, groups: [], pid: 2, lid: 1 };
-const BOB = { uid: 1001, gid: 1001, groups: [], pid: 3, lid: 1 };
 const REQ = wire.PuffsReq.offsets;
-const TIME = { sec: 1, nsec: 0 };
-
-interface Rig {
-  readonly kernel: PuffsKernel;
-  readonly connection: Connection;
-  readonly server: PuffsServer;
-  readonly reports: string[];
-  /** Of the last reply. */
-  setbacks(): number;
-}
-
-function rig(fileSystem: AnyFileSystem, wishes: Wishes = {}): Rig {
-  const reports: string[] = [];
-  const connection = new Connection(fileSystem, wishes, (message) => reports.push(message));
-  const server = new PuffsServer(connection);
-  let last = 0;
-  const serve = (frame: Frame) => {
-    const length = server.serve(frame);
-    if (typeof length === "number" && length > 0)
-      last = frame.replyView.getUint32(REQ.setbacks, true);
-    return length;
-  };
-  const kernel = connect({ serve }, kargs(connection, { type: "test", source: "test" }));
-  connection.send = (message) => kernel.receive(message);
-  return { kernel, connection, server, reports, setbacks: () => last };
-}
-
-async function memory(options: string[] = ["mode=755"]): Promise<AnyFileSystem> {
-  const plugin: AnyPlugin = memfs;
-  return plugin.start({
-    options: parseOptions(options, plugin.options).plugin,
-    source: undefined,
-    usermount: {} as Usermount,
-    readOnly: false,
-  });
-}
-
-/** One directory and whatever operations. */
-function system(node: Partial<NodeOperations<object>>): AnyFileSystem & { file: object } {
-  const root = {};
-  const file = {};
-  const attributes = { nlink: 1, uid: 0, gid: 0, size: 3, atime: TIME, mtime: TIME, ctime: TIME };
-  return {
-    root,
-    file,
-    node: {
-      lookup: (_, name) => (name === "file" ? file : null),
-      getattr: (one) => ({ ...attributes, mode: one === root ? S_IFDIR | 0o755 : S_IFREG | 0o666 }),
-      ...node,
-    },
-  };
-}
-
-const find = (kernel: PuffsKernel, name: string, nameiop: number = Nameiop.LOOKUP, who = ROOT) =>
-  kernel.lookup(kernel.root, { name, nameiop }, who);
-const codeOf = (promise: Promise<unknown>) =>
-  promise.then(
-    () => "OK",
-    (error) => error.code as string,
-  );
 
 describe("cookies", () => {
   test("of a reclaimed node are stale, also when its number has come again", async () => {

@@ -1,0 +1,117 @@
+import type { Awaitable } from "../awaitable.ts";
+import { EINVAL, EISDIR, EOPNOTSUPP, type Errno } from "../errno.ts";
+import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../mode.ts";
+import type { Attributes, Changes, Time } from "../operations.ts";
+import { after, type Outcome } from "../outcome.ts";
+import type { Of } from "../struct.ts";
+import type * as a from "./arguments.ts";
+import { changesOf } from "./attr.ts";
+import type { PuffsCall } from "./call.ts";
+import { NO_VALUE, VattrFlags } from "./flags.ts";
+import { refuseChanges } from "./permission.ts";
+import * as r from "./reply.ts";
+
+export type Next = (call: PuffsCall) => Outcome;
+
+/** Changes that a call asked for, and what the kernel put to them of what it keeps itself. */
+interface Asked {
+  readonly changes: Changes;
+  /** Times are among what was asked for, and both are to be now. */
+  readonly timed: boolean;
+  readonly touching: boolean;
+  /** The set-id bits go with it. */
+  readonly clears: boolean;
+}
+
+export function setattr(call: PuffsCall, { va }: Of<typeof a.Setgetattr>): Outcome {
+  // There are no file flags (chflags(2)); clearing them all is done.
+  if (va.flags !== NO_VALUE && va.flags !== 0) return EOPNOTSUPP;
+  const changes = changesOf(va);
+  const { size, mode, uid, gid } = changes;
+  if (size !== undefined && size < 0) return EINVAL;
+  // Sizes and times that it kept itself.
+  if (call.internal) return set(call, changes);
+  const timed = withoutCached(changes);
+  const touching = (va.vaflags & VattrFlags.UTIMES_NULL) !== 0;
+  const owns = uid !== undefined || gid !== undefined;
+  const clears = mode === undefined && (owns || (size !== undefined && !call.privileged));
+  const asked = { changes, timed, touching, clears };
+  const trusted = call.privileged || call.connection.node.access !== undefined;
+  if (trusted && !clears && size === undefined) return set(call, changes);
+  return after(call, r.attributesOf(call, call.node), (c, value) =>
+    permitted(c, value, asked, trusted),
+  );
+}
+
+function permitted(call: PuffsCall, value: Attributes, asked: Asked, trusted: boolean): Outcome {
+  const { changes, timed, touching, clears } = asked;
+  const { atime, mtime, ...others } = changes;
+  const kind = value.mode & S_IFMT;
+  if (!trusted) {
+    const refused = refuseChanges(value, timed ? changes : others, touching, call);
+    if (refused) return refused;
+    if (!timed && call.uid !== value.uid) {
+      delete changes.atime;
+      delete changes.mtime;
+    }
+  }
+  if (changes.size !== undefined && kind !== S_IFREG) {
+    if (kind === S_IFDIR) return EISDIR;
+    // open(2) with O_TRUNC of a FIFO or a device, to which that means nothing.
+    delete changes.size;
+  }
+  const left = withoutSetId(value.mode);
+  if (clears && left !== value.mode && kind !== S_IFDIR) changes.mode = left & 0o7777;
+  return Object.keys(changes).length === 0 ? told(call, value) : set(call, changes);
+}
+
+/**
+ * The kernel sends along with a change what it keeps of the file itself: size, mtime and ctime of writes, atime of reads (dosetattr in
+ * puffs_vnops.c). The caller has not asked for those, and need not be allowed to. They are told by this: no call sets ctime, and
+ * a write sets it and mtime to the same moment. Takes away what the change itself makes new; answers whether the caller asked
+ * for times.
+ */
+function withoutCached(changes: Changes): boolean {
+  const { atime, mtime, ctime, size, mode, uid, gid } = changes;
+  const others = mode !== undefined || uid !== undefined || gid !== undefined;
+  const written = mtime !== undefined && ctime !== undefined && isSame(mtime, ctime);
+  delete changes.ctime;
+  if (written && size !== undefined && !others) delete changes.mtime;
+  return (
+    (mtime !== undefined && !written) || (atime !== undefined && size === undefined && !others)
+  );
+}
+
+function isSame(one: Time, other: Time): boolean {
+  return one.sec === other.sec && one.nsec === other.nsec;
+}
+
+function set(call: PuffsCall, changes: Changes): Outcome {
+  const { node } = call.connection;
+  const answer = node.setattr?.(call.node, changes, call) as Awaitable<Attributes | undefined>;
+  return after(call, answer, told);
+}
+
+/** Where the kernel wants to hear of them it is told the attributes that result. */
+function told(call: PuffsCall, changed: Attributes | undefined): Outcome {
+  if (!call.connection.tells) return r.empty(call);
+  return changed
+    ? r.attributes(call, changed)
+    : after(call, r.attributesOf(call, call.node), r.attributes);
+}
+
+/** A mode after the file was written or changed hands: S_ISGID without group execution marks nothing to clear. */
+function withoutSetId(mode: number): number {
+  return mode & ~(S_ISUID | (mode & 0o010 ? S_ISGID : 0));
+}
+
+/** Clear the set-id bits before content changes by someone without privilege, then go on. */
+export function clearingSetId(call: PuffsCall, next: Next): Outcome {
+  return after(call, r.attributesOf(call, call.node), (c, { mode }) => {
+    const left = withoutSetId(mode);
+    const { setattr: change } = c.connection.node;
+    if (left === mode || (mode & S_IFMT) !== S_IFREG || !change) return next(c);
+    const answer = change(c.node, { mode: left & 0o7777 }, c) as Awaitable<undefined | Errno>;
+    return after(c, answer, next);
+  });
+}
