@@ -4,6 +4,7 @@ import { fuseDoor } from "./doors/fuse.ts";
 import type { EngineMaker } from "./engine.ts";
 import { Failure, failureOf, messageOf } from "./failure.ts";
 import { type Guard, startGuard } from "./guard.ts";
+import type { PuffsFlag } from "./library/flags.ts";
 import { type MountEntry, mountAt } from "./mountinfo.ts";
 import type { ParsedOptions } from "./options/parse.ts";
 import type { AnyPlugin } from "./plugin.ts";
@@ -51,7 +52,14 @@ export async function mount(request: MountRequest): Promise<LiveMount> {
   const door = await openDoor(options);
   const directory = await door.prepare(request.directory, log);
   const session = new Session(
-    { ...sessionOptions(options), ...request.wishes, directory, log, ...(trace && { trace }) },
+    {
+      ...sessionOptions(options),
+      ...(await flagWishes(options)),
+      ...request.wishes,
+      directory,
+      log,
+      ...(trace && { trace }),
+    },
     door.protocol(directory),
   );
   const fileSystem = await startPlugin(plugin, source, options, session.usermount);
@@ -151,6 +159,13 @@ function sessionOptions(options: ParsedOptions) {
     admits: mount.allow_root ? (uid: number) => uid === 0 || uid === owner : undefined,
   };
   return withoutUndefined(all);
+}
+
+/** What `puffs_flags` asks for, at whichever door. */
+async function flagWishes({ mount }: ParsedOptions): Promise<Wishes> {
+  if (mount.puffs_flags === undefined) return {};
+  const { wishesOf } = await import("./library/flags.ts");
+  return wishesOf(new Set(mount.puffs_flags.split("+") as PuffsFlag[]));
 }
 
 type Defined<T> = { [Key in keyof T as undefined extends T[Key] ? never : Key]: T[Key] } & {

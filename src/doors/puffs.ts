@@ -1,6 +1,7 @@
 import { fstatSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { constants } from "node:os";
+import { isAbsolute, resolve } from "node:path";
 import { EAGAIN, EINTR, send } from "../../ffi/device.ts";
 import { mountFlags } from "../../ffi/mount.ts";
 import { mountPuffs, openPuffs, PUFFS_DEVICE } from "../../ffi/puffs.ts";
@@ -9,6 +10,7 @@ import type { Protocol } from "../protocol.ts";
 import type { Connection } from "../puffs/connection.ts";
 import { LibraryFlags, MountFlags } from "../puffs/flags.ts";
 import { handshake, kargs } from "../puffs/mount.ts";
+import type { Log } from "../session.ts";
 import { COMFD, type Door, type Mounting } from "./door.ts";
 import { PuffsProtocol } from "./puffs-protocol.ts";
 
@@ -26,7 +28,7 @@ export function comfdDoor(): Door {
       return descriptor;
     }),
     // It is the other end's directory, which need not be one here.
-    prepare: async (path) => path,
+    prepare: async (path, log) => (isAbsolute(path) ? path : absolute(path, resolve(path), log)),
   };
 }
 
@@ -47,13 +49,18 @@ export function puffsDoor(): Door {
       return descriptor;
     }),
     async prepare(path, log) {
-      const absolute = await realpath(path).catch((error) => {
+      const real = await realpath(path).catch((error) => {
         throw new Failure(`${path}: ${messageOf(error)}`);
       });
-      if (absolute !== path) log.warn(`${path} is a relative path; using ${absolute} instead`);
-      return absolute;
+      return absolute(path, real, log);
     },
   };
+}
+
+/** The path to mount on, with a notice if it is not the one that was given. */
+function absolute(path: string, real: string, log: Log): string {
+  if (real !== path) log.warn(`${path} is a relative path; using ${real} instead`);
+  return real;
 }
 
 /** What both have: the mount is made with what the connection asks for, and ended by asking the kernel. */

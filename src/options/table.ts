@@ -5,7 +5,8 @@ import type { Option } from "../plugin.ts";
  * The options of every mount, beside the plugin's own. Parsing, contradictions, help and the tables of docs/options.md
  * come from this table.
  *
- * - "flag" takes no value; "seconds" a decimal number of 0 or more; "text" any value or none; the others as in plugins.
+ * - "flag" takes no value; "seconds" a decimal number of 0 or more; "text" any value or none; "words" some of a list, joined by "+";
+ *   the others as in plugins.
  */
 export type MountOption = Kind & {
   /** Who it is for: the kernel's mount flags, FUSE in the kernel, this program, or nobody (fstab(5) has it). */
@@ -21,6 +22,7 @@ export type MountOption = Kind & {
 type Kind =
   | { readonly type: "flag" | "text" }
   | { readonly type: "seconds"; readonly default?: number }
+  | { readonly type: "words"; readonly words: readonly string[] }
   | Exclude<Option, { type: "boolean" }>;
 
 const { MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_SYNCHRONOUS, MS_DIRSYNC } = mountFlags;
@@ -132,6 +134,16 @@ export const MOUNT_OPTIONS = {
     ),
     choices: ["fuse", "puffs", "comfd"],
   },
+  puffs_flags: {
+    ...session(
+      "words",
+      "flags of puffs_init(3), less PUFFS_KFLAG_, such as NOCACHE_NAME+WTCACHE; what each means to NetBSD's kernel and to Linux is in puffs.md",
+    ),
+    words: [
+      ...["NOCACHE_NAME", "NOCACHE_PAGE", "NOCACHE", "ALLOPS", "WTCACHE", "IAONDEMAND"],
+      ...["LOOKUP_FULLPNBUF", "CACHE_FS_TTL", "CACHE_DOTDOT", "NOFLUSH_META"],
+    ],
+  },
   log: session(
     "string",
     "file for the messages of the detached server; without it they are dropped",
@@ -176,7 +188,7 @@ export type MountOptionName = keyof typeof MOUNT_OPTIONS;
 
 type ValueOf<Row> = Row extends { type: "flag" | "text" }
   ? true
-  : Row extends { type: "string" | "choice" }
+  : Row extends { type: "string" | "choice" | "words" }
     ? string
     : number;
 

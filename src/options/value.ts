@@ -1,5 +1,5 @@
 import { type Failure, usageFailure } from "../failure.ts";
-import { nearest } from "../nearest.ts";
+import { nearest, suggestion } from "../nearest.ts";
 import type { Option } from "../plugin.ts";
 import type { MountOption } from "./table.ts";
 
@@ -31,6 +31,13 @@ export function readValue(
       const hint = meant === undefined ? "" : `; did you mean ${meant}?`;
       throw wrong(name, text, `one of ${option.choices.join(", ")}${hint}`);
     }
+    case "words":
+      for (const word of text.split("+")) {
+        if (option.words.includes(word)) continue;
+        const hint = suggestion(word, option.words, `there are ${option.words.join(", ")}`);
+        throw wrong(name, text, `words joined by "+"; ${hint}`);
+      }
+      return text;
     case "mode":
       if (!/^0?[0-7]{1,4}$/.test(text)) throw wrong(name, text, "octal permissions, 0 to 7777");
       return Number.parseInt(text, 8);
@@ -49,6 +56,7 @@ export function readValue(
 
 /** What stands for the value in help and messages. */
 export function placeholder(option: AnyOption): string {
+  if (option.type === "words") return "FLAG[+FLAG...]";
   return option.type === "choice" ? option.choices.join("|") : option.type.toUpperCase();
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { EAGAIN, receive, send } from "../../ffi/device.ts";
 import { callerOf } from "../../src/library/caller.ts";
 import type { PuffsNode } from "../../src/library/node.ts";
@@ -52,7 +53,7 @@ test("the life of a mount: before, running, unmounting, unmounted", async () => 
   expect(server.specific.count).toBe(2);
   let ended: Promise<unknown> | undefined;
   await onComfd(server, async ({ kernel, handshake, mounted }) => {
-    expect(handshake.directory).toBe("somewhere");
+    expect(handshake.directory).toBe(join(process.cwd(), "somewhere"));
     expect([mounted.type, mounted.from]).toEqual(["life", "life"]);
     expect(server.state).toBe("running");
     expect(server.selectable).toBeGreaterThan(2);

@@ -2,7 +2,9 @@ import { expect, test } from "bun:test";
 import { mountFlags } from "../../ffi/mount.ts";
 import { Failure } from "../../src/failure.ts";
 import { type Manner, parseOptions, splitOptions } from "../../src/options/parse.ts";
+import { MOUNT_OPTIONS } from "../../src/options/table.ts";
 import type { Options } from "../../src/plugin.ts";
+import { KernelFlags } from "../../src/puffs/flags.ts";
 
 const OWN: Options = {
   size: { type: "size", description: "how big", percentOf: () => 1000 },
@@ -161,6 +163,22 @@ test("for mount(8) the later of two holds", () => {
 test("sloppy passes over what is unknown, not over what is wrong", () => {
   expect(parseOptions(["sizzle,ro"], OWN, { sloppy: true }).flags).toBe(SECURE | 1);
   expect(refusal(["level=x"], { sloppy: true }).message).toContain("option level cannot be");
+});
+
+test("flags of puffs are words of a list, joined", () => {
+  expect(parseOptions(["puffs_flags=NOCACHE_NAME+WTCACHE,ro"]).mount.puffs_flags).toBe(
+    "NOCACHE_NAME+WTCACHE",
+  );
+  expect(refusal(["puffs_flags=WTCACHE+NOCACHE_NAM"]).message).toContain("mean NOCACHE_NAME?");
+  expect(refusal(["puffs_flags=wtcache+x"]).message).toContain("mean WTCACHE?");
+  expect(refusal(["puffs_flags=NOCACHE_ATTR"]).message).toContain("cannot be");
+  expect(refusal(["puffs_flags="]).message).toContain("needs a value");
+  expect(refusal(["puffs_flags"]).message).toContain("puffs_flags=FLAG[+FLAG...]");
+});
+
+test("all flags of puffs that a mount takes are words of its option", () => {
+  const { NOCACHE_ATTR: _, ...taken } = KernelFlags;
+  expect(new Set<string>(MOUNT_OPTIONS.puffs_flags.words)).toEqual(new Set(Object.keys(taken)));
 });
 
 test("names of JavaScript's own are no options", () => {

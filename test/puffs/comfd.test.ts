@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { closeDescriptor, setNonBlocking } from "../../ffi/device.ts";
 import { socketPair } from "../../ffi/socket.ts";
-import { KernelFlags, Vn } from "../../src/puffs/flags.ts";
+import { KernelFlags, MountFlags, Vn } from "../../src/puffs/flags.ts";
 import { acceptKargs } from "../../src/puffs/mounted.ts";
 import { handshakeOf, playKernel } from "../support/kernel-end.ts";
 
@@ -26,9 +26,9 @@ interface Started {
 
 const started: Started[] = [];
 
-function start(variable = "3", args: readonly string[] = []): Started {
+function start(variable = "3", args: readonly string[] = [], directory = "/somewhere"): Started {
   const [end, theirs] = socketPair("stream");
-  const child = spawn(process.execPath, [CLI, "mount", "memfs", ...args, "somewhere"], {
+  const child = spawn(process.execPath, [CLI, "mount", "memfs", ...args, directory], {
     stdio: ["ignore", "ignore", "pipe", theirs],
     env: { ...process.env, PUFFS_COMFD: variable },
   });
@@ -55,7 +55,7 @@ afterEach(async () => {
 test("the mount is announced item by item, and memfs serves until it is unmounted", async () => {
   const server = start();
   const handshake = await handshakeOf(server.end);
-  expect(handshake.directory).toBe("somewhere");
+  expect(handshake.directory).toBe("/somewhere");
   expect(handshake.from).toBe("memfs");
   expect(handshake.libraryFlags & 0xfff).toBe(acceptKargs(handshake.kargs).args.flags);
   const mount = acceptKargs(handshake.kargs);
@@ -73,6 +73,39 @@ test("the mount is announced item by item, and memfs serves until it is unmounte
   await over;
   expect(await server.exit).toBe(0);
   expect(await server.stderr).toContain("unmounted");
+}, 60_000);
+
+test("a relative path is made absolute, with a notice; the directory is the other end's", async () => {
+  const server = start("3", [], "not/here");
+  const { directory } = await handshakeOf(server.end);
+  expect(directory).toBe(join(process.cwd(), "not/here"));
+  server.child.kill("SIGKILL");
+  expect(await server.stderr).toContain(`not/here is a relative path; using ${directory} instead`);
+}, 60_000);
+
+test("flags of the kernel's are an option, with those that always hold", async () => {
+  const flags = ["CACHE_FS_TTL", "IAONDEMAND", "ALLOPS", "NOFLUSH_META"] as const;
+  const server = start("3", ["-o", `puffs_flags=${flags.join("+")}`]);
+  const { kargs, libraryFlags } = await handshakeOf(server.end);
+  const mount = acceptKargs(kargs);
+  const asked = flags.reduce<number>((all, flag) => all | KernelFlags[flag], KernelFlags.WTCACHE);
+  expect(mount.args.flags).toBe(asked);
+  expect(libraryFlags & 0xfff).toBe(asked);
+  const { kernel } = playKernel(server.end, mount);
+  const { va, vaTtl, cnTtl } = await kernel.create(kernel.root, "file", 0o640, CALLER);
+  expect([va.mode, vaTtl.sec > 1000, cnTtl.sec > 1000]).toEqual([0o640, true, true]);
+  await kernel.detach();
+  expect(await server.exit).toBe(0);
+}, 60_000);
+
+test("mount flags are NetBSD's, set-id programs and devices only if asked for", async () => {
+  const server = start("3", ["-o", "ro,noexec,sync,noatime"]);
+  const { RDONLY, NOEXEC, SYNCHRONOUS, NOATIME, NOSUID, NODEV } = MountFlags;
+  const all = RDONLY | NOEXEC | SYNCHRONOUS | NOATIME | NOSUID | NODEV;
+  expect((await handshakeOf(server.end)).flags).toBe(all);
+  const lax = start("3", ["-o", "suid,dev"]);
+  const forced = process.geteuid?.() === 0 ? 0 : NOSUID | NODEV;
+  expect((await handshakeOf(lax.end)).flags).toBe(forced);
 }, 60_000);
 
 test("the end of the peer is the end of the server", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { S_ISGID } from "../../src/mode.ts";
+import { S_IFDIR, S_ISGID } from "../../src/mode.ts";
 import { ExtattrNamespace, LockFlags, LockOp, LockType } from "../../src/puffs/flags.ts";
-import { ALICE, codeOf, find, memory, ROOT, rig, system } from "./rig.ts";
+import { ALICE, codeOf, find, memory, ROOT, rig, system, TIME } from "./rig.ts";
 
 /*
  * What NetBSD's kernel leaves to the server, and how its own file systems have it.
@@ -36,9 +36,12 @@ describe("rename", () => {
     let there = first;
     let renames = 0;
     const reclaimed: object[] = [];
+    const times = { atime: TIME, mtime: TIME, ctime: TIME };
+    const attributes = { nlink: 1, uid: 0, gid: 0, size: 0, ...times };
     const { kernel, connection } = rig(
       system({
         lookup: () => there,
+        getattr: () => ({ ...attributes, mode: S_IFDIR | 0o777 }),
         rename() {
           renames++;
         },
@@ -48,7 +51,7 @@ describe("rename", () => {
     const { newnode } = await find(kernel, "a");
     there = second;
     const source = { directory: kernel.root, name: "a", node: newnode };
-    const moving = kernel.rename(source, { directory: kernel.root, name: "b", node: 0 }, ROOT);
+    const moving = kernel.rename(source, { directory: kernel.root, name: "b", node: 0 }, ALICE);
     expect(await codeOf(moving)).toBe("ENOENT");
     expect([renames, connection.vnodes.size]).toEqual([0, 2]);
     expect(reclaimed).toEqual([second]);
