@@ -15,6 +15,7 @@ import { dropNames, keepAwake, machine, settle } from "./machine.ts";
 import { type Mounted, PEERS, type PeerName, Peers } from "./peers.ts";
 import { plot } from "./plot.ts";
 import { print, type Report, type Row, summarize } from "./report.ts";
+import { overSocket, socketRows } from "./socket.ts";
 import { FULL, QUICK, type Step, type Workload, workloads } from "./workloads.ts";
 
 interface Wanted {
@@ -61,12 +62,14 @@ function wanted(args: string[]): Wanted {
 async function bench(wanted: Wanted, signal: AbortSignal): Promise<Report> {
   const { quick, rounds, matches } = wanted;
   if (process.geteuid?.() !== 0) throw new Error("run it as root: it mounts and drops caches");
-  const chosen = workloads(quick ? QUICK : FULL).filter((workload) =>
+  const scale = quick ? QUICK : FULL;
+  const chosen = workloads(scale).filter((workload) =>
     workload.steps.some((step) => isShown(workload, step, matches)),
   );
   const parts = PARTS.filter((part) => matches(part));
   const names = new Set(chosen.flatMap(peersOf));
-  if (parts.length > 0) names.add("memfs");
+  const onSocket = socketRows(matches);
+  if (parts.length + onSocket.length > 0) names.add("memfs");
   const peers = new Peers();
   const rest = keepAwake();
   try {
@@ -74,6 +77,7 @@ async function bench(wanted: Wanted, signal: AbortSignal): Promise<Report> {
     for (const name of names) console.log(`${name}: ${PEERS[name]}`);
     const rows: Row[] = [];
     for (const workload of chosen) rows.push(...(await measure(workload, peers, wanted, signal)));
+    rows.push(...(await overSocket(onSocket, peers, scale, wanted, signal)));
     const found: Alone = await alone(parts, peers, quick, signal);
     return { date: new Date().toISOString(), machine: machine(), quick, rounds, rows, ...found };
   } finally {

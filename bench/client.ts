@@ -75,13 +75,16 @@ export async function perform(
   }
 }
 
-class Client {
+/** One process that measures: "ready" at its standard output, "g" at its input, then the times. `descriptor` is its third. */
+export class Client {
   readonly ready: Promise<void>;
   readonly times: Promise<[start: number, end: number, operations: number]>;
   readonly #child: ChildProcess;
 
-  constructor([program = "", ...args]: readonly string[]) {
-    const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"], detached: true });
+  constructor([program = "", ...args]: readonly string[], descriptor?: number) {
+    const third = descriptor === undefined ? [] : [descriptor];
+    const stdio = ["pipe" as const, "pipe" as const, "inherit" as const, ...third];
+    const child = spawn(program, args, { stdio, detached: true });
     this.#child = child;
     let said = "";
     const { stdout, stdin } = child;

@@ -37,9 +37,15 @@ export class Peers {
     return join(this.#root, "client");
   }
 
+  /** The program at the ends of a stream of puffs frames. */
+  get socket(): string {
+    return join(this.#root, "socket");
+  }
+
   /** Build what `names` need. Throws with the compiler's words. */
   build(names: ReadonlySet<PeerName>): void {
     this.#compile("client", join(import.meta.dir, "client.c"));
+    this.#compile("socket", join(import.meta.dir, "socket.c"));
     if (names.has("floor")) this.#compile("floor", join(import.meta.dir, "floor.c"));
     for (const name of ["passthrough_ll", "hello_ll"] as const) {
       if (names.has(name)) this.#compile(name, example(`${name}.c`), libfuse());
