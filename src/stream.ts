@@ -1,19 +1,10 @@
 import { constants } from "node:os";
 import { monotonic } from "../ffi/clock.ts";
-import {
-  EAGAIN,
-  EINTR,
-  ENODEV,
-  ENOENT,
-  EPIPE,
-  receive,
-  send,
-  setNonBlocking,
-  waitReadable,
-} from "../ffi/device.ts";
+import { EAGAIN, EINTR, ENODEV, ENOENT, EPIPE, waitReadable } from "../ffi/device.ts";
 import { Waiter } from "../ffi/waiter.ts";
 import type { Engine } from "./engine.ts";
-import { type Frame, frameOf, type Serving } from "./frame.ts";
+import { type Frame, frameOf, type Serving, viewOf } from "./frame.ts";
+import { type Line, lineOf } from "./line.ts";
 import { FrameReader, FramingError } from "./puffs/frames.ts";
 
 /** Bytes that could not be written yet, and the frame they lie in. */
@@ -38,6 +29,9 @@ export class StreamEngine implements Engine {
   readonly #unsent: Unsent[] = [];
   readonly #waiter = new Waiter();
   readonly #ended = Promise.withResolvers<number>();
+  #line: Line | undefined;
+  /** Class of the frame that the next request is read into: that of the last one. */
+  #likely = 0;
   #unsentBytes = 0;
   #outstanding = 0;
   #lastRequest = 0;
@@ -60,7 +54,7 @@ export class StreamEngine implements Engine {
   }
 
   run(): Promise<number> {
-    setNonBlocking(this.#fd);
+    this.#line = lineOf(this.#fd, NAP);
     // A waiting thread does not keep the process alive; a mount must.
     this.#hold = setInterval(() => {}, 2 ** 30);
     this.#lastRequest = monotonic();
@@ -91,9 +85,8 @@ export class StreamEngine implements Engine {
         setTimeout(this.#turn, 1);
         return;
       }
-      const result = receive(this.#fd, this.#reader.room());
+      const result = this.#receive();
       if (result > 0) {
-        this.#reader.took(result);
         if (!this.#serveAll()) return;
         if (monotonic() - begun > LONGEST_TURN) {
           setImmediate(this.#turn);
@@ -111,8 +104,40 @@ export class StreamEngine implements Engine {
     }
   };
 
+  /**
+   * Read, and serve at once what is one whole request in a frame with room for its reply: it need not be moved. All else is the reader's.
+   */
+  #receive(): number {
+    const line = this.#line as Line;
+    const wait = line.waits && this.#unsent.length === 0 && this.#outstanding === 0;
+    if (this.#reader.left > 0) {
+      const result = line.receive(this.#reader.room(), wait);
+      if (result > 0) this.#reader.took(result);
+      return result;
+    }
+    const frame = this.#take(this.#likely);
+    const result = line.receive(frame.request, wait);
+    const isWhole = result >= BUFLEN + 8 && frame.requestView.getUint32(0, true) === result;
+    if (isWhole && frame.requestView.getUint32(4, true) === 0) {
+      const room = replyRoom(frame.requestView, result, this.#limit);
+      this.#likely = sizeClass(room);
+      if (room <= frame.request.length) {
+        this.#serveFrame(frame, result);
+        return result;
+      }
+    }
+    if (result > 0) {
+      this.#reader.room().set(frame.request.subarray(0, result));
+      this.#reader.took(result);
+    }
+    this.#release(frame);
+    return result;
+  }
+
   /** Serve the frames that are there; false: that was the end. */
   #serveAll(): boolean {
+    if (this.#stopped) return false;
+    if (this.#reader.left === 0) return true;
     try {
       for (let bytes = this.#reader.next(); bytes; bytes = this.#reader.next()) {
         this.#serve(bytes);
@@ -128,9 +153,15 @@ export class StreamEngine implements Engine {
   }
 
   #serve(bytes: Uint8Array): void {
-    const frame = this.#frame(bytes);
+    const room = replyRoom(viewOf(bytes), bytes.length, this.#limit);
+    this.#likely = sizeClass(room);
+    const frame = this.#take(this.#likely);
     frame.request.set(bytes);
-    frame.length = bytes.length;
+    this.#serveFrame(frame, bytes.length);
+  }
+
+  #serveFrame(frame: Frame, length: number): void {
+    frame.length = length;
     this.#burst++;
     const reply = this.#serving.serve(frame);
     if (typeof reply === "number") {
@@ -155,7 +186,7 @@ export class StreamEngine implements Engine {
   #write(bytes: Uint8Array, length: number, frame: Frame | undefined): void {
     let sent = 0;
     if (this.#unsent.length === 0) {
-      do sent = send(this.#fd, bytes, length);
+      do sent = this.#send(bytes, length);
       while (sent === -EINTR);
       if (sent === length) {
         if (frame) this.#release(frame);
@@ -174,13 +205,17 @@ export class StreamEngine implements Engine {
     if (this.#asleep) this.#sleep();
   }
 
+  #send(bytes: Uint8Array, length: number): number {
+    return (this.#line as Line).send(bytes, length);
+  }
+
   /** Write what is queued, as far as it goes; false: the other end is gone. */
   #flush(): boolean {
     for (;;) {
       const first = this.#unsent[0];
       if (!first) return true;
       const { bytes, frame } = first;
-      const sent = send(this.#fd, bytes, bytes.length);
+      const sent = this.#send(bytes, bytes.length);
       if (sent === -EINTR) continue;
       if (sent === -EAGAIN) return true;
       if (sent < 0) return this.#refused(-sent);
@@ -209,7 +244,8 @@ export class StreamEngine implements Engine {
       setImmediate(this.#turn);
       return false;
     }
-    if (waitReadable(this.#fd, NAP)) return true;
+    // A line that waits has done so.
+    if (!this.#line?.waits && waitReadable(this.#fd, NAP)) return true;
     setImmediate(this.#turn);
     return false;
   }
@@ -231,10 +267,7 @@ export class StreamEngine implements Engine {
     return false;
   }
 
-  /** A frame with room for this request and the longest reply to it. */
-  #frame(bytes: Uint8Array): Frame {
-    const length = replyRoom(bytes, this.#limit);
-    const size = sizeClass(length);
+  #take(size: number): Frame {
     const idle = this.#idle[size]?.pop();
     if (idle) return idle;
     const room = new Uint8Array(SMALLEST << size);
@@ -270,12 +303,11 @@ export class StreamEngine implements Engine {
   }
 }
 
-/** Bytes that the reply to a request may have: what its header says (`buflen`), if it has one, within the limit. */
-function replyRoom(bytes: Uint8Array, limit: number): number {
-  if (bytes.length < BUFLEN + 8) return bytes.length;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+/** Bytes that a request and the reply to it may have: what its header says (`buflen`), if it has one, within the limit. */
+function replyRoom(view: DataView, length: number, limit: number): number {
+  if (length < BUFLEN + 8) return length;
   const wanted = view.getUint32(BUFLEN + 4, true) > 0 ? limit : view.getUint32(BUFLEN, true);
-  return Math.max(bytes.length, Math.min(wanted, limit));
+  return Math.max(length, Math.min(wanted, limit));
 }
 
 /** Frames come in sizes of powers of two. */
