@@ -32,7 +32,10 @@ export function playKernel(
   const write = (message: Uint8Array) => {
     for (let done = 0; done < message.length; ) {
       const part = message.slice(done);
-      done += Math.max(0, send(end, part, part.length));
+      const sent = send(end, part, part.length);
+      // The end of the server shows in the reading.
+      if (sent < 0 && sent !== -EAGAIN) return;
+      done += Math.max(0, sent);
     }
   };
   const kernel = new PuffsKernel(write, mount, events);
