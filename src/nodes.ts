@@ -17,6 +17,8 @@ export class Vnode<N extends object = object> {
   children = 0;
   /** `parent` is one of those that count it among their children. */
   adopted = false;
+  /** Of an adopted one, its name there as it was told last. */
+  name = "";
   /** Its last name is gone. */
   removed = false;
   /** A file handle led to it, which puffs does not count as a lookup: kept until it is reclaimed. */
@@ -81,7 +83,8 @@ export class Vnodes<N extends object = object> {
    * `parent` is where `child`'s ".." leads from now on, and is kept for as long as the child: where ".." is asked of the server,
    * the kernel may have forgotten the parent by then.
    */
-  adopt(child: Vnode<N>, parent: Vnode<N>): void {
+  adopt(child: Vnode<N>, parent: Vnode<N>, name = ""): void {
+    child.name = name;
     if (child.adopted && child.parent === parent) return;
     this.#disown(child);
     child.parent = parent;

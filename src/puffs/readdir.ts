@@ -43,6 +43,7 @@ class Page {
   #at: number;
   #count = 0;
   #next: number;
+  #known: ReadonlyMap<string, number> | undefined;
 
   constructor(call: PuffsCall, scan: Scan, asked: Asked) {
     this.#call = call;
@@ -104,6 +105,16 @@ class Page {
     }
   }
 
+  /** The numbers of known directories in this one, by name: getcwd(3) finds its way up by them, whether or not a plugin tells numbers. */
+  #directories(): ReadonlyMap<string, number> {
+    const { connection, vnode } = this.#call;
+    if (this.#known) return this.#known;
+    const children = vnode.children === 0 ? [] : [...connection.vnodes.all()];
+    const own = children.filter(({ parent, adopted }) => adopted && parent === vnode);
+    this.#known = new Map(own.map(({ name, id }) => [name, id]));
+    return this.#known;
+  }
+
   /** Whether there is room for more after this one. */
   #add(place: Place | undefined): boolean {
     if (place === undefined) return false;
@@ -111,7 +122,8 @@ class Page {
     checkEntry(entry, next);
     const { node, name, mode } = entry;
     const known = node && this.#call.connection.vnodes.of(node);
-    if (!this.put(name, entry.ino ?? known?.id ?? UNKNOWN_INO, mode, next)) return false;
+    const ino = entry.ino ?? known?.id ?? this.#directories().get(name) ?? UNKNOWN_INO;
+    if (!this.put(name, ino, mode, next)) return false;
     this.#scan.take(place);
     return true;
   }

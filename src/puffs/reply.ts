@@ -83,7 +83,8 @@ function handOut(call: PuffsCall, node: object, value: Attributes): Outcome {
   const vnode = connection.vnodes.handOut(node);
   call.handedOut.push(vnode);
   fillVattr(vattr, value, vnode);
-  if (isDirectory(value) && call.name !== "..") connection.vnodes.adopt(vnode, call.vnode);
+  if (isDirectory(value) && call.name !== "..")
+    connection.vnodes.adopt(vnode, call.vnode, call.name);
   const at = row.message.offsets as Readonly<Record<"newnode" | "va" | "vaTtl" | "cnTtl", number>>;
   write64(frame.replyView, at.newnode, cookieOf(vnode));
   if (!connection.tells) return row.message.size;

@@ -423,7 +423,7 @@ function renamed(call: PuffsCall): Outcome {
   const source = call.source as Vnode;
   const answer = node.rename?.(call.node, call.name, to.node, call.secondName, 0, call);
   return after(call, answer, (c) => {
-    if (source.adopted) vnodes.adopt(source, to);
+    if (source.adopted) vnodes.adopt(source, to, c.secondName);
     const { target } = c;
     if (!target) return r.empty(c);
     const value = attempt(() => r.attributesOf(c, target.node));

@@ -160,6 +160,31 @@ describe("what waits gives up", () => {
   });
 });
 
+test("directories are listed by the numbers that stat(2) shows, also of a plugin that tells none", async () => {
+  const directories = new Map(["one", "two"].map((name) => [name, { name }]));
+  const times = { atime: TIME, mtime: TIME, ctime: TIME };
+  const { kernel } = rig(
+    system({
+      lookup: (_, name) => directories.get(name) ?? null,
+      getattr: () => ({ mode: S_IFDIR | 0o755, nlink: 2, uid: 0, gid: 0, size: 0, ...times }),
+      readdir: () => [{ name: "one" }, { name: "two" }, { name: "three" }],
+      rename: () => undefined,
+    }),
+  );
+  const listed = async () => {
+    const { entries } = await kernel.readdir(kernel.root, { offset: 0, room: 4096 }, ROOT);
+    return Object.fromEntries(entries.map(({ name, ino }) => [name, ino]));
+  };
+  const number = async (cookie: number) => (await kernel.getattr(cookie, ROOT)).va.fileid;
+  const { newnode: two } = await find(kernel, "two");
+  expect((await listed()).two).toBe(await number(two));
+  const from = { directory: kernel.root, name: "two", node: two };
+  await kernel.rename(from, { directory: kernel.root, name: "three", node: 0 }, ROOT);
+  const { one, two: old, three } = await listed();
+  expect(three).toBe(await number(two));
+  expect([one, old]).not.toContain(three);
+});
+
 test("a name has 255 bytes at most", async () => {
   const { kernel } = rig(await memory());
   const longest = "é".repeat(127);
