@@ -2,12 +2,13 @@ import { fstatSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { constants } from "node:os";
 import { isAbsolute, resolve } from "node:path";
-import { EAGAIN, EINTR, send } from "../../ffi/device.ts";
+import { closeDescriptor, EAGAIN, EINTR, send } from "../../ffi/device.ts";
 import { mountFlags } from "../../ffi/mount.ts";
-import { mountPuffs, openPuffs, PUFFS_DEVICE } from "../../ffi/puffs.ts";
+import { mountPuffs, openPuffs, PUFFS_DEVICE, setPuffsBlocking } from "../../ffi/puffs.ts";
 import { exitCodes, Failure, messageOf } from "../failure.ts";
 import type { Protocol } from "../protocol.ts";
 import type { Connection } from "../puffs/connection.ts";
+import { errnoName } from "../puffs/errno.ts";
 import { LibraryFlags, MountFlags } from "../puffs/flags.ts";
 import { handshake, kargs } from "../puffs/mount.ts";
 import type { Log } from "../session.ts";
@@ -41,10 +42,11 @@ export function puffsDoor(): Door {
       if (descriptor <= 2)
         log.warn(`${PUFFS_DEVICE} is descriptor ${descriptor}, that of a standard stream`);
       const { source, type, flags } = namesOf(mounting);
-      try {
-        mountPuffs(directory, flags, kargs(connection, { source, type }, descriptor));
-      } catch (error) {
-        throw new Failure(`${directory}: ${messageOf(error)}`);
+      const args = kargs(connection, { source, type }, descriptor);
+      const failed = mountPuffs(directory, flags, args) || setPuffsBlocking(descriptor, false);
+      if (failed !== 0) {
+        closeDescriptor(descriptor);
+        throw new Failure(`${directory}: mount(2) failed with ${errnoName(failed) ?? failed}`);
       }
       return descriptor;
     }),

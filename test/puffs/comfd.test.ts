@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { closeDescriptor, receive, setNonBlocking } from "../../ffi/device.ts";
@@ -202,3 +203,15 @@ for (const [variable, words] of [
     expect(said).toContain(words);
     expect(said.trim().split("\n").length).toBe(1);
   }, 60_000);
+
+test("-o door=puffs where there is no /dev/puffs: one line that says so, and what to use", () => {
+  const { PUFFS_COMFD: _, ...env } = process.env;
+  const args = [CLI, "mount", "memfs", "-o", "door=puffs", tmpdir()];
+  const { status, stderr } = spawnSync(process.execPath, args, { env });
+  const said = stderr.toString();
+  expect(status).toBe(32);
+  expect(said).toContain("/dev/puffs cannot be opened");
+  expect(said).toContain("-o door=fuse");
+  expect(said).toContain("PUFFS_COMFD");
+  expect(said.trim().split("\n").length).toBe(1);
+}, 60_000);
