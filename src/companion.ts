@@ -1,3 +1,5 @@
+import { waitEither, waitReadable } from "../ffi/device.ts";
+
 /**
  * Where operations get their answers from, if that is one descriptor of messages: whoever waits for requests then waits for both, where a
  * promise alone would have to be waited for by turns of the event loop.
@@ -13,3 +15,56 @@ export interface Companion {
   /** True: the descriptor is waited for by others, who call `readable`. Else the companion waits for itself. */
   selfless: boolean;
 }
+
+/** What an engine has of a companion, which may be another one each time, or none. */
+export class Beside {
+  readonly #companion: () => Companion | undefined;
+  /** It has settled promises, whose replies go out after this turn of the event loop: there is no waiting in it. */
+  #settling = false;
+
+  constructor(companion: () => Companion | undefined = () => undefined) {
+    this.#companion = companion;
+  }
+
+  /** A turn of the event loop begins: take what has come. */
+  turn(): void {
+    this.#settling = this.#joined()?.readable() ?? false;
+  }
+
+  /**
+   * Requests are outstanding: has `fd` one more? If some wait for the companion it is waited for both, for a moment; otherwise this only
+   * looks, for what is outstanding needs the event loop. "settled" says that it needs a turn now.
+   */
+  look(fd: number): "request" | "settled" | "nothing" {
+    const companion = this.#joined();
+    if (!companion || companion.waiting === 0 || this.#settling)
+      return waitReadable(fd, 0) ? "request" : "nothing";
+    const which = waitEither(fd, companion.descriptor, companion.queued, NAP);
+    if ((which & 2) !== 0) return "settled";
+    return which === 0 ? "nothing" : "request";
+  }
+
+  /** What to sleep on beside `fd`, and which of it is waited for to be written. */
+  sleepers(fd: number): { readonly fds: readonly number[]; readonly writing: number | undefined } {
+    const companion = this.#joined();
+    if (!companion) return { fds: [fd], writing: undefined };
+    const { descriptor, queued } = companion;
+    return { fds: [fd, descriptor], writing: queued ? descriptor : undefined };
+  }
+
+  /** The engine has ended: the companion waits for itself again. */
+  end(): void {
+    const companion = this.#companion();
+    if (companion) companion.selfless = false;
+  }
+
+  /** The companion, which from now on need not wait for itself. */
+  #joined(): Companion | undefined {
+    const companion = this.#companion();
+    if (companion && !companion.selfless) companion.selfless = true;
+    return companion;
+  }
+}
+
+/** Microseconds of sleep in the kernel between two turns of the event loop. */
+const NAP = 1000;

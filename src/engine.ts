@@ -7,11 +7,10 @@ import {
   pageAligned,
   send,
   setBlocking,
-  waitEither,
   waitReadable,
 } from "../ffi/device.ts";
 import { Waiter } from "../ffi/waiter.ts";
-import type { Companion } from "./companion.ts";
+import { Beside, type Companion } from "./companion.ts";
 import { type Frame, frameOf, type Serving } from "./frame.ts";
 
 /** What moves the bytes between the kernel and whoever serves: the session does not see how. */
@@ -48,7 +47,7 @@ export class DeviceEngine implements Engine {
   readonly #serving: Serving;
   readonly #room: number;
   readonly #report: (message: string) => void;
-  readonly #companion: () => Companion | undefined;
+  readonly #beside: Beside;
   readonly #first: Frame;
   readonly #idle: Frame[] = [];
   readonly #waiter = new Waiter({ reads: true });
@@ -68,10 +67,10 @@ export class DeviceEngine implements Engine {
     serving: Serving,
     room: number,
     report: (message: string) => void,
-    companion: () => Companion | undefined = () => undefined,
+    companion?: () => Companion | undefined,
   ) {
     this.#fd = fd;
-    this.#companion = companion;
+    this.#beside = new Beside(companion);
     this.#serving = serving;
     this.#room = room;
     this.#report = report;
@@ -100,7 +99,7 @@ export class DeviceEngine implements Engine {
   readonly #turn = (): void => {
     if (this.#stopped) return;
     const begun = monotonic();
-    this.#settling = this.#joined()?.readable() ?? false;
+    this.#beside.turn();
     for (;;) {
       const frame = this.#idle.pop() ?? this.#frame();
       const result = this.#receive(frame);
@@ -131,34 +130,18 @@ export class DeviceEngine implements Engine {
     }
   };
   #burst = 0;
-  /** The companion has settled promises, whose replies go out after this turn: there is no waiting in it. */
-  #settling = false;
 
   /**
    * A request; -EAGAIN or, after a moment of waiting, -EINTR if there is none. Only a look where what is outstanding needs the event loop,
    * and before the thread has started that ends the waiting.
    */
   #receive({ request }: Frame): number {
-    const looks = this.#outstanding > 0 || !this.#attended;
-    if (looks && !this.#look()) return -EAGAIN;
+    if (this.#outstanding > 0) {
+      const found = this.#beside.look(this.#fd);
+      if (found === "settled") this.#lastRequest = monotonic();
+      if (found !== "request") return -EAGAIN;
+    } else if (!this.#attended && !waitReadable(this.#fd, 0)) return -EAGAIN;
     return this.#waiter.read(this.#fd, request);
-  }
-
-  /** Whether a request is there. What is outstanding may wait for the companion: then it is waited for, too. */
-  #look(): boolean {
-    const companion = this.#joined();
-    if (!companion || companion.waiting === 0 || this.#settling) return waitReadable(this.#fd, 0);
-    const which = waitEither(this.#fd, companion.descriptor, companion.queued, NAP);
-    if ((which & 2) === 0) return which !== 0;
-    this.#lastRequest = monotonic();
-    return false;
-  }
-
-  /** The companion, which from now on need not wait for itself. */
-  #joined(): Companion | undefined {
-    const companion = this.#companion();
-    if (companion && !companion.selfless) companion.selfless = true;
-    return companion;
   }
   #attended = false;
 
@@ -175,14 +158,13 @@ export class DeviceEngine implements Engine {
   #seen = 0;
 
   #sleep(): void {
-    const companion = this.#joined();
-    const fds = companion ? [this.#fd, companion.descriptor] : [this.#fd];
+    const { fds, writing } = this.#beside.sleepers(this.#fd);
     const woken = () => {
       this.#attended = true;
       this.#lastRequest = monotonic();
       this.#turn();
     };
-    this.#waiter.wait(fds, woken, companion?.queued ? companion.descriptor : undefined);
+    this.#waiter.wait(fds, woken, writing);
   }
 
   #serve(frame: Frame): void {
@@ -226,8 +208,7 @@ export class DeviceEngine implements Engine {
   #end(errno: number): void {
     if (this.#over) return;
     this.#over = true;
-    const companion = this.#companion();
-    if (companion) companion.selfless = false;
+    this.#beside.end();
     this.#waiter.close();
     clearInterval(this.#hold);
     if (this.#idle.includes(this.#first)) spare.push(this.#first);
@@ -244,7 +225,5 @@ const EIO = 5;
 const LONGEST_TURN = 1_000_000;
 /** How long a quiet mount is stayed close to before the process sleeps. */
 const PATIENCE = 2_000_000;
-/** Microseconds of sleep in the kernel, with a companion, between two turns of the event loop. */
-const NAP = 1000;
 /** Frames kept for the next requests; more come and go. */
 const MOST_IDLE = 16;

@@ -2,6 +2,7 @@ import { constants } from "node:os";
 import { monotonic } from "../ffi/clock.ts";
 import { EAGAIN, EINTR, ENODEV, ENOENT, EPIPE, waitReadable } from "../ffi/device.ts";
 import { Waiter } from "../ffi/waiter.ts";
+import { Beside, type Companion } from "./companion.ts";
 import type { Engine } from "./engine.ts";
 import { type Frame, frameOf, type Serving, viewOf } from "./frame.ts";
 import { type Line, lineOf } from "./line.ts";
@@ -27,6 +28,7 @@ export class StreamEngine implements Engine {
   readonly #report: (message: string) => void;
   readonly #idle: Frame[][] = [];
   readonly #unsent: Unsent[] = [];
+  readonly #beside: Beside;
   readonly #waiter = new Waiter();
   readonly #ended = Promise.withResolvers<number>();
   #line: Line | undefined;
@@ -44,9 +46,16 @@ export class StreamEngine implements Engine {
   #over = false;
   #hold: ReturnType<typeof setInterval> | undefined;
 
-  /** `limit`: bytes of the longest frame. */
-  constructor(fd: number, serving: Serving, limit: number, report: (message: string) => void) {
+  /** `limit`: bytes of the longest frame. `companion`: what the operations wait for, which may change. */
+  constructor(
+    fd: number,
+    serving: Serving,
+    limit: number,
+    report: (message: string) => void,
+    companion?: () => Companion | undefined,
+  ) {
     this.#fd = fd;
+    this.#beside = new Beside(companion);
     this.#serving = serving;
     this.#limit = limit;
     this.#reader = new FrameReader(limit);
@@ -79,6 +88,7 @@ export class StreamEngine implements Engine {
   readonly #turn = (): void => {
     if (this.#stopped) return;
     const begun = monotonic();
+    this.#beside.turn();
     for (;;) {
       if (this.#unsent.length > 0 && !this.#flush()) return;
       if (this.#unsentBytes > MOST_UNSENT) {
@@ -239,8 +249,14 @@ export class StreamEngine implements Engine {
       this.#sleep();
       return false;
     }
-    // What is outstanding needs the event loop: no sleeping in here, only a look and a turn.
-    if (this.#outstanding > 0 || now - begun > LONGEST_TURN) {
+    if (this.#outstanding > 0) {
+      const found = this.#beside.look(this.#fd);
+      if (found === "settled") this.#lastRequest = monotonic();
+      if (found === "request") return true;
+      setImmediate(this.#turn);
+      return false;
+    }
+    if (now - begun > LONGEST_TURN) {
       setImmediate(this.#turn);
       return false;
     }
@@ -252,7 +268,8 @@ export class StreamEngine implements Engine {
 
   #sleep(): void {
     this.#asleep = true;
-    this.#waiter.wait([this.#fd], this.#woken, this.#unsent.length > 0 ? this.#fd : undefined);
+    const { fds, writing } = this.#beside.sleepers(this.#fd);
+    this.#waiter.wait(fds, this.#woken, this.#unsent.length > 0 ? this.#fd : writing);
   }
 
   readonly #woken = (): void => {
@@ -297,6 +314,7 @@ export class StreamEngine implements Engine {
   #end(errno: number): void {
     if (this.#over) return;
     this.#over = true;
+    this.#beside.end();
     this.#waiter.close();
     clearInterval(this.#hold);
     this.#ended.resolve(errno);

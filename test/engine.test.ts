@@ -4,6 +4,7 @@ import { socketPair } from "../ffi/socket.ts";
 import type { Companion } from "../src/companion.ts";
 import { DeviceEngine } from "../src/engine.ts";
 import type { Frame, Serving } from "../src/frame.ts";
+import { playCompanion } from "./support/companion.ts";
 
 const ROOM = 256;
 
@@ -272,37 +273,9 @@ test("a reply that is refused becomes EIO, with a report", async () => {
   closeDescriptor(closed.at);
 });
 
-/** One end of a socket pair as where operations get their answers; the other end is whoever answers. */
-function companion() {
-  const [descriptor, far] = socketPair("seqpacket");
-  for (const fd of [descriptor, far]) {
-    setNonBlocking(fd);
-    cleanups.push(() => closeDescriptor(fd));
-  }
-  const waiting: ((answer: number) => void)[] = [];
-  const buffer = new Uint8Array(ROOM);
-  return {
-    far,
-    descriptor,
-    queued: false,
-    selfless: false,
-    get waiting() {
-      return waiting.length;
-    },
-    readable() {
-      let found = false;
-      while (receive(descriptor, buffer) > 0) {
-        found = true;
-        waiting.shift()?.(buffer[0] ?? 0);
-      }
-      return found;
-    },
-    ask: () => new Promise<number>((resolve) => waiting.push(resolve)),
-  };
-}
-
 test("what operations wait for is waited for along with requests", async () => {
-  const other = companion();
+  const other = playCompanion();
+  cleanups.push(other.close);
   const serve = async (frame: Frame) => {
     frame.reply[0] = await other.ask();
     return 1;
@@ -324,7 +297,8 @@ test("what operations wait for is waited for along with requests", async () => {
 });
 
 test("a companion that says something unasked is heard", async () => {
-  const other = companion();
+  const other = playCompanion();
+  cleanups.push(other.close);
   const { ask, reply } = running(backwards, () => other);
   ask(1);
   expect(await reply()).toEqual([1]);

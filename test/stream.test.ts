@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { closeDescriptor, EAGAIN, receive, send, setNonBlocking } from "../ffi/device.ts";
 import { socketPair } from "../ffi/socket.ts";
+import type { Companion } from "../src/companion.ts";
 import type { Frame, Serving } from "../src/frame.ts";
 import { StreamEngine } from "../src/stream.ts";
+import { playCompanion } from "./support/companion.ts";
 
 /*
  * The engine of a stream, with a server that is played: it answers each message by its number and as many bytes of payload as the
@@ -33,11 +35,12 @@ interface Line {
 
 const open: { end: number; ours: number; engine: StreamEngine; ended: Promise<number> }[] = [];
 
-function line(serve: Serving["serve"]): Line {
+function line(serve: Serving["serve"], companion?: () => Companion): Line {
   const [end, ours] = socketPair("stream");
   setNonBlocking(end);
   const reports: string[] = [];
-  const engine = new StreamEngine(ours, { serve }, LIMIT, (message) => reports.push(message));
+  const report = (message: string) => reports.push(message);
+  const engine = new StreamEngine(ours, { serve }, LIMIT, report, companion);
   const ended = engine.run();
   open.push({ end, ours, engine, ended });
   const buffer = new Uint8Array(1 << 20);
@@ -219,4 +222,31 @@ describe("the end", () => {
     expect((await answers(1))[0]?.bytes.length).toBe(60_000);
     expect(await ended).toBe(ENODEV);
   });
+});
+
+test("what operations wait for is waited for along with requests", async () => {
+  const other = playCompanion();
+  const serve = async (frame: Frame) => {
+    await other.ask();
+    return answer(frame);
+  };
+  const { write, answers, engine, ended } = line(serve, () => other);
+  try {
+    for (let number = 1; number < 40; number++) {
+      await write(message(number));
+      while (other.waiting === 0) await Bun.sleep(number % 3);
+      // Also when the engine has gone to sleep over it.
+      if (number % 10 === 0) await Bun.sleep(20);
+      send(other.far, Uint8Array.of(1), 1);
+      const all = await answers(number);
+      expect(all.at(-1)?.number).toBe(number);
+    }
+    expect(other.selfless).toBe(true);
+    engine.stop();
+    await ended;
+    // From now on nobody else does it.
+    expect(other.selfless).toBe(false);
+  } finally {
+    other.close();
+  }
 });

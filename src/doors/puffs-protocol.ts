@@ -31,8 +31,9 @@ export class PuffsProtocol implements Protocol {
     if (!connection) throw new Error("serve() before open()");
     this.#server = new PuffsServer(connection);
     const parts = { descriptor, serving: this.#server, room: LONGEST_MESSAGE, inPlace: true };
+    const companion = () => connection.fileSystem.companion;
     const engine =
-      make?.(parts) ?? new StreamEngine(descriptor, this.#server, LONGEST_MESSAGE, warn);
+      make?.(parts) ?? new StreamEngine(descriptor, this.#server, LONGEST_MESSAGE, warn, companion);
     connection.send = (message) => engine.send(message);
     connection.unmounted = () => engine.stop();
     this.usermount.connect(connection);
