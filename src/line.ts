@@ -1,5 +1,5 @@
 import { receive, send, setBlocking, setNonBlocking } from "../ffi/device.ts";
-import { limitReceive, receiveOf, sendNow } from "../ffi/socket.ts";
+import { limitReceive, receiveOf, sendNow } from "../ffi/stream.ts";
 
 /** A descriptor as an engine of frames reads and writes it; what answers a number answers bytes or a negated errno. */
 export interface Line {

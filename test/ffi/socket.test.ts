@@ -10,15 +10,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { closeDescriptor, EAGAIN, EPIPE, receive, send } from "../../ffi/device.ts";
-import {
-  limitReceive,
-  receiveDescriptor,
-  receiveOf,
-  sendDescriptor,
-  sendNow,
-  socketPair,
-} from "../../ffi/socket.ts";
+import { closeDescriptor, receive, send } from "../../ffi/device.ts";
+import { receiveDescriptor, sendDescriptor, socketPair } from "../../ffi/socket.ts";
 
 for (const type of ["stream", "seqpacket"] as const) {
   test(`${type}: a descriptor that arrives is another one of the same file`, () => {
@@ -80,28 +73,4 @@ test("seqpacket keeps the bounds of messages, stream does not", () => {
     closeDescriptor(a);
     closeDescriptor(b);
   }
-});
-
-test("a read waits as long as it may and not at all if it is not to; a write never waits", () => {
-  const [a, b] = socketPair("stream");
-  const bytes = new Uint8Array(4096);
-  expect(limitReceive(b, 20_000)).toBe(true);
-  const begun = Bun.nanoseconds();
-  expect(receiveOf(b, bytes, false)).toBe(-EAGAIN);
-  expect(Bun.nanoseconds() - begun).toBeLessThan(15e6);
-  expect(receiveOf(b, bytes, true)).toBe(-EAGAIN);
-  expect(Bun.nanoseconds() - begun).toBeGreaterThan(15e6);
-  let sent = 0;
-  for (let count = 0; count >= 0; count = sendNow(a, bytes, bytes.length)) sent += count;
-  expect(sent).toBeGreaterThan(4096);
-  expect(receiveOf(b, bytes, true)).toBe(4096);
-  closeDescriptor(b);
-  expect(sendNow(a, bytes, 1)).toBe(-EPIPE);
-  closeDescriptor(a);
-});
-
-test("what is no socket cannot be told how long to wait", () => {
-  const file = openSync("/dev/null", "r");
-  expect(limitReceive(file, 1000)).toBe(false);
-  closeSync(file);
 });
