@@ -1,7 +1,8 @@
 /** Local sockets with a path that keep the bounds of messages, and who is at their other end (see unix(7)). */
 import { constants } from "node:os";
-import { bind, check, cstring, errno, SystemError } from "./libc.ts";
+import { bind, check, errno, SystemError } from "./libc.ts";
 import { Message, SCM_CREDENTIALS, SOL_SOCKET } from "./message.ts";
+import { bindSocket, connectSocket, openSocket } from "./socket.ts";
 
 /** A process, as the kernel vouches for it: effective user and group. */
 export interface Credentials {
@@ -23,9 +24,8 @@ export interface Received {
  * path: its mode follows the umask. `backlog`: how many may wait. Throws SystemError: EADDRINUSE, ENAMETOOLONG from 108 bytes on.
  */
 export function listenSeqpacket(path: string, backlog = 128): number {
-  const address = socketAddress(path);
-  return opened(SOCK_NONBLOCK, (fd) => {
-    check(libc.bind(fd, address, address.length), "bind", path);
+  return openSocket("seqpacket", true, (fd) => {
+    bindSocket(fd, path);
     check(libc.listen(fd, backlog), "listen", path);
   });
 }
@@ -47,14 +47,7 @@ export function acceptSeqpacket(listener: number): number | null {
  * SystemError: ENOENT, ECONNREFUSED (nobody listens), EACCES, EPROTOTYPE (a socket of another kind).
  */
 export function connectSeqpacket(path: string): number {
-  const address = socketAddress(path);
-  return opened(0, (fd) => {
-    for (;;) {
-      if (libc.connect(fd, address, address.length) === 0) return;
-      const error = errno();
-      if (error !== EINTR) throw new SystemError("connect", error, path);
-    }
-  });
+  return openSocket("seqpacket", false, (fd) => connectSocket(fd, path));
 }
 
 /**
@@ -76,6 +69,14 @@ export function peerCredentials(fd: number): Credentials {
   const size = Uint32Array.of(UCRED);
   check(libc.getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ucred, size), "getsockopt");
   return credentialsOf(new DataView(ucred.buffer));
+}
+
+/** The supplementary groups of who connected, see `peerCredentials`. Throws SystemError. */
+export function peerGroups(fd: number): number[] {
+  const groups = new Uint32Array(MOST_GROUPS);
+  const size = Uint32Array.of(groups.byteLength);
+  check(libc.getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, size), "getsockopt");
+  return [...groups.subarray(0, (size[0] ?? 0) / 4)];
 }
 
 /** From now on the kernel notes down who sends each message to this socket, or no longer. Throws SystemError. */
@@ -107,30 +108,6 @@ export function shutdown(fd: number): void {
   if (error !== ENOTCONN) throw new SystemError("shutdown", error);
 }
 
-/** A new socket on which `prepare` succeeded. */
-function opened(flags: number, prepare: (fd: number) => void): number {
-  const fd = check(libc.socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0), "socket");
-  try {
-    prepare(fd);
-    return fd;
-  } catch (error) {
-    libc.close(fd);
-    throw error;
-  }
-}
-
-/** A struct sockaddr_un: the family, the path, a NUL. */
-function socketAddress(path: string): Uint8Array {
-  const text = cstring(path);
-  // An empty path would be an address that the kernel makes up.
-  if (text.length === 1) throw new SystemError("bind", constants.errno.ENOENT, '""');
-  if (text.length > PATH) throw new SystemError("bind", constants.errno.ENAMETOOLONG, path);
-  const address = new Uint8Array(2 + text.length);
-  address[0] = AF_UNIX;
-  address.set(text, 2);
-  return address;
-}
-
 function setBuffer(fd: number, bytes: number, force: number, option: number): number {
   try {
     setOption(fd, force, bytes);
@@ -158,14 +135,13 @@ function credentialsOf(ucred: DataView): Credentials {
 
 const { EAGAIN, ECONNABORTED, EINTR, ENOTCONN } = constants.errno;
 
-/** Bytes of a struct ucred, and of a socket's path with its NUL. */
+/** NGROUPS_MAX of <linux/limits.h>. */
+const MOST_GROUPS = 65536;
+
+/** Bytes of a struct ucred. */
 const UCRED = 12;
-const PATH = 108;
 
 // <sys/socket.h>, the same on x86-64 and arm64
-const AF_UNIX = 1;
-const SOCK_SEQPACKET = 5;
-const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
@@ -173,18 +149,15 @@ const SO_PASSCRED = 16;
 const SO_PEERCRED = 17;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
+const SO_PEERGROUPS = 59;
 const MSG_PEEK = 0x2;
 const MSG_TRUNC = 0x20;
 const SHUT_RDWR = 2;
 
 const libc = bind({
-  socket: { args: ["i32", "i32", "i32"], returns: "i32" },
-  bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
   listen: { args: ["i32", "i32"], returns: "i32" },
   accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
-  connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
   getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   shutdown: { args: ["i32", "i32"], returns: "i32" },
-  close: { args: ["i32"], returns: "i32" },
 });

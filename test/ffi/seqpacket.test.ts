@@ -17,6 +17,7 @@ import {
   listenSeqpacket,
   passCredentials,
   peerCredentials,
+  peerGroups,
   receiveMessage,
   setReceiveBuffer,
   setSendBuffer,
@@ -156,6 +157,22 @@ test("the peer of a connection is who connected, of a pair who made it", () => {
   expect(peerCredentials(server)).toEqual(ME);
   expect(peerCredentials(client)).toEqual(ME);
   expect(peerCredentials(pair()[0])).toEqual(ME);
+});
+
+test("a peer's groups are those it had when it connected", () => {
+  const [client, server] = connected();
+  const mine = [...(process.getgroups?.() ?? [])].sort();
+  expect([...peerGroups(server)].sort()).toEqual(mine);
+  if (ME.uid !== 0) return;
+  const listener = kept(listenSeqpacket(`${path}-groups`));
+  const script = `
+    import { connectSeqpacket } from ${JSON.stringify(join(import.meta.dir, "../../ffi/seqpacket.ts"))};
+    process.setgroups([7, 70000]);
+    connectSeqpacket(${JSON.stringify(`${path}-groups`)});`;
+  spawnSync(process.execPath, ["-e", script], { stdio: ["ignore", "ignore", "inherit"] });
+  const other = kept(acceptSeqpacket(listener)) ?? -1;
+  expect([...peerGroups(other)].sort()).toEqual([7, 70000]);
+  close(client);
 });
 
 test("a message brings its sender's credentials once that is asked for", () => {
