@@ -83,6 +83,8 @@ export interface FileSystem<N extends object> {
    * waits for it too. May change. Left out: operations settle by the event loop, as promises do.
    */
   readonly companion?: Companion | undefined;
+  /** Which locks `advlock` decides about; Linux keeps the others itself. Left out: both. */
+  readonly locks?: { readonly posix: boolean; readonly flock: boolean };
 }
 
 /** What `start` is given. */

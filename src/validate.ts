@@ -196,6 +196,7 @@ const FILE_SYSTEM_KEYS: Readonly<Record<keyof FileSystem<object>, true>> = {
   timeouts: true,
   keepsContent: true,
   companion: true,
+  locks: true,
 };
 
 const DEFAULT_TYPES: Readonly<Record<Option["type"], "string" | "boolean" | "number">> = {

@@ -24,6 +24,20 @@ export interface KernelEvents {
   readonly onNotify?: (notification: Notification) => void;
   /** The server broke the protocol; what it answered to, if anything, was rejected with EPROTO. */
   readonly onFault?: (fault: ProtocolFault) => void;
+  /** A request is about to leave: all of them, INTERRUPT and FORGET too. */
+  readonly onRequest?: (request: SentRequest) => void;
+  /** The request was answered (`code` undefined), refused, or nobody will answer it any more. Not called for what gets no reply. */
+  readonly onReply?: (unique: number, code: ErrnoName | undefined) => void;
+}
+
+/** A request on its way; `message` is the whole of it. */
+export interface SentRequest {
+  readonly opcode: number;
+  readonly unique: number;
+  readonly nodeid: number;
+  readonly message: Uint8Array;
+  /** Whether it gets a reply. */
+  readonly asks: boolean;
 }
 
 /** What was wrong with a message of the server's. /dev/fuse refuses such a write(2) with EINVAL. */
@@ -104,9 +118,10 @@ export class Exchange {
     return new Promise<T>((resolve, reject) => {
       this.#pending.set(unique, { opcode, decode, resolve: resolve as Pending["resolve"], reject });
       try {
-        this.#send(messageOf(opcode, unique, nodeid, caller, parts));
+        this.#post(opcode, unique, nodeid, caller, parts, true);
       } catch (error) {
         this.#pending.delete(unique);
+        this.#events.onReply?.(unique, errnoOf(error) ?? "EIO");
         reject(error as Error);
       }
     });
@@ -115,7 +130,7 @@ export class Exchange {
   /** Send what gets no reply. */
   tell(opcode: number, nodeid: number, caller: Caller, ...parts: readonly Uint8Array[]): void {
     this.lastUnique += STEP;
-    this.#send(messageOf(opcode, this.lastUnique, nodeid, caller, parts));
+    this.#post(opcode, this.lastUnique, nodeid, caller, parts, false);
   }
 
   /** The same for what answers the server's own question: the number is the server's. */
@@ -126,21 +141,37 @@ export class Exchange {
     caller: Caller,
     ...parts: readonly Uint8Array[]
   ): void {
-    this.#send(messageOf(opcode, unique, nodeid, caller, parts));
+    this.#post(opcode, unique, nodeid, caller, parts, false);
   }
 
   /** Its caller got a signal. Nothing happens if the request is answered already or the server does not know INTERRUPT. */
   interrupt(unique: number): void {
     if (!this.#interrupts || !this.#pending.has(unique)) return;
     const body = encode(InterruptIn, { unique: BigInt(unique) });
-    this.#send(messageOf(Opcode.INTERRUPT, unique + 1, 0, KERNEL, [body]));
+    this.#post(Opcode.INTERRUPT, unique + 1, 0, KERNEL, [body], false);
+  }
+
+  #post(
+    opcode: number,
+    unique: number,
+    nodeid: number,
+    caller: Caller,
+    parts: readonly Uint8Array[],
+    asks: boolean,
+  ): void {
+    const message = messageOf(opcode, unique, nodeid, caller, parts);
+    this.#events.onRequest?.({ opcode, unique, nodeid, message, asks });
+    this.#send(message);
   }
 
   /** The server is gone: everything outstanding fails, as after an abort of the connection. */
   end(code: ErrnoName = "ENOTCONN"): void {
-    const all = [...this.#pending.values()];
+    const all = [...this.#pending];
     this.#pending.clear();
-    for (const { reject } of all) reject(new Errno(code));
+    for (const [unique, { reject }] of all) {
+      this.#events.onReply?.(unique, code);
+      reject(new Errno(code));
+    }
   }
 
   /** A message of the server's: a reply or a notification. Copied where it must be kept; never throws. */
@@ -178,10 +209,19 @@ export class Exchange {
       if (error > 0 || error < LAST_ERROR) throw new Refusal(`error ${error}`);
       if (error !== 0 && body.length > 0)
         throw new Refusal(`error ${error} with ${body.length} bytes`);
-      if (error !== 0) pending.reject(new Errno(nameOf(error)));
-      else pending.resolve(pending.decode(body));
+      if (error !== 0) {
+        const code = nameOf(error);
+        this.#events.onReply?.(unique, code);
+        pending.reject(new Errno(code));
+      } else {
+        const value = pending.decode(body);
+        this.#events.onReply?.(unique, undefined);
+        pending.resolve(value);
+      }
     } catch (cause) {
-      pending.reject(new Errno(cause instanceof Errno ? cause.code : "EPROTO"));
+      const code = cause instanceof Errno ? cause.code : "EPROTO";
+      this.#events.onReply?.(unique, code);
+      pending.reject(new Errno(code));
       this.#fault(cause, pending.opcode);
     }
   }

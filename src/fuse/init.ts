@@ -85,8 +85,8 @@ function wanted(connection: Connection): number {
     ["EXPLICIT_INVAL_DATA", Boolean(fileSystem.keepsContent)],
     ["CACHE_SYMLINKS", Boolean(fileSystem.keepsContent)],
     ["WRITEBACK_CACHE", Boolean(wishes.writeback)],
-    ["POSIX_LOCKS", node.advlock !== undefined],
-    ["FLOCK_LOCKS", node.advlock !== undefined],
+    ["POSIX_LOCKS", node.advlock !== undefined && fileSystem.locks?.posix !== false],
+    ["FLOCK_LOCKS", node.advlock !== undefined && fileSystem.locks?.flock !== false],
     ["HAS_IOCTL_DIR", node.ioctl !== undefined],
   ];
   return claims.reduce((set, [flag, claimed]) => (claimed ? union(set, InitFlags[flag]) : set), 0);

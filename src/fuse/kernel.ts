@@ -14,7 +14,13 @@ import { Opcode } from "./opcodes.ts";
 import { decodeHead, decodeWhole, encode, encodeNames, type Layout, Refusal } from "./parts.ts";
 import * as wire from "./structs.ts";
 
-export { type Caller, KERNEL, type KernelEvents, ProtocolFault } from "./exchange.ts";
+export {
+  type Caller,
+  KERNEL,
+  type KernelEvents,
+  ProtocolFault,
+  type SentRequest,
+} from "./exchange.ts";
 
 /** Members of an in-struct; those left out are zero. */
 type In<S> = Partial<Of<S>>;
@@ -202,6 +208,23 @@ export class FuseKernel extends Exchange {
   read(nodeid: number, fields: In<typeof ReadIn>, caller: Caller): Promise<Uint8Array> {
     const body = this.#in(ReadIn, fields);
     return this.ask(Opcode.READ, nodeid, caller, upTo(fields.size ?? 0), body);
+  }
+
+  /** Likewise, `into.length` bytes at most, written there; answers how many. `into` is written to when the reply comes. */
+  readInto(
+    nodeid: number,
+    fields: In<typeof ReadIn>,
+    into: Uint8Array,
+    caller: Caller,
+  ): Promise<number> {
+    const body = this.#in(ReadIn, { ...fields, size: into.length });
+    const decode = (bytes: Uint8Array) => {
+      if (bytes.length > into.length)
+        throw new Refusal(`${bytes.length} bytes where ${into.length} were asked for`);
+      into.set(bytes);
+      return bytes.length;
+    };
+    return this.ask(Opcode.READ, nodeid, caller, decode, body);
   }
 
   /** How many bytes of `data` were taken. */

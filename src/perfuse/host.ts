@@ -2,7 +2,18 @@ import type { ErrnoName } from "../errno.ts";
 import type { FileSystem } from "../plugin.ts";
 import type { Usermount } from "../usermount.ts";
 import type { Report } from "../wishes.ts";
+import { Context } from "./context.ts";
 import type { PerfuseNode } from "./node.ts";
+import { passOn } from "./notification.ts";
+import { attributeOperations } from "./operations/attributes.ts";
+import { dataOperations } from "./operations/data.ts";
+import { directoryOperations } from "./operations/directories.ts";
+import { lockOperations } from "./operations/locks.ts";
+import { nameOperations } from "./operations/names.ts";
+import { openOperations, releaseAll } from "./operations/open.ts";
+import { fileSystemOperations, otherOperations } from "./operations/others.ts";
+import { xattrOperations } from "./operations/xattr.ts";
+import type { Notified } from "./session.ts";
 
 /** How a FUSE daemon is hosted: what `host` is given. */
 export interface HostOptions {
@@ -70,4 +81,92 @@ export interface Hosting {
  * Rejects with an Errno that says what was wrong (ETIMEDOUT: no answer; ENOTCONN: it has gone; EPROTO: none of the protocol; else
  * the daemon's own error), the socket closed.
  */
-export type Host = (options: HostOptions) => Promise<Hosting>;
+export async function host(options: HostOptions): Promise<Hosting> {
+  const context = new Context(options);
+  const onNotify: Notified = (notification, session) => passOn(context, session, notification);
+  await context.connect(options.socket, onNotify);
+  let closing: Promise<void> | undefined;
+  const close = () => {
+    closing ??= end(context);
+    return closing;
+  };
+  return {
+    fileSystem: fileSystemOf(context, close),
+    get ended() {
+      return context.session.ended;
+    },
+    async resume(socket) {
+      const old = context.session;
+      await context.connect(socket, onNotify);
+      old.end();
+      outdateAll(context);
+    },
+    close,
+    get counts() {
+      const { table, kernel } = context.session;
+      return { nodes: table.size, exchanges: kernel.waiting, leaked: context.leaked };
+    },
+  };
+}
+
+/** Which operations there are follows from what the daemon is able to. */
+function fileSystemOf(context: Context, close: () => Promise<void>): FileSystem<PerfuseNode> {
+  const { kernel } = context.session;
+  const locks = kernel.agreed("POSIX_LOCKS") || kernel.agreed("FLOCK_LOCKS");
+  return {
+    root: context.root,
+    fs: { ...fileSystemOperations(context), unmount: close },
+    node: {
+      ...nameOperations(context),
+      ...attributeOperations(context),
+      ...openOperations(context),
+      ...dataOperations(context),
+      ...directoryOperations(context),
+      ...xattrOperations(context),
+      ...otherOperations(context),
+      ...(locks && lockOperations(context)),
+    },
+    locks: {
+      posix: kernel.agreed("POSIX_LOCKS"),
+      flock: kernel.agreed("FLOCK_LOCKS"),
+    },
+  };
+}
+
+/** What the kernel believes of the daemon before is not true of this one. */
+function outdateAll({ options, root }: Context): void {
+  const { usermount, report } = options;
+  usermount
+    .invalidateAllNames()
+    .catch(() => usermount.invalidateNames(root))
+    .catch((cause) => report("the names of the old daemon stay until they time out", cause));
+}
+
+/** Everything that is open is released, everything that is known forgotten; then the daemon may end. */
+async function end(context: Context): Promise<void> {
+  const { session } = context;
+  if (session.over) return;
+  const { kernel, table } = session;
+  const nodes = [...table.all()];
+  await within(FAREWELL, async () => {
+    await Promise.all(nodes.map((node) => releaseAll(context, node)));
+    for (const node of nodes) {
+      context.giveBack(node.nodeid, node.nlookup);
+      node.nlookup = 0;
+    }
+    // Some do not know it; none is asked for anything after it.
+    await kernel.destroy().catch(() => {});
+  });
+  session.end();
+}
+
+/** Wait for an action, but not longer than that. */
+async function within(milliseconds: number, action: () => Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const late = setTimeout(resolve, milliseconds);
+  await Promise.race([promise, action()]);
+  clearTimeout(late);
+}
+
+/** Milliseconds that a daemon has for its last requests. */
+const FAREWELL = 5000;

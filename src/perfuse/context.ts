@@ -1,0 +1,107 @@
+import { ENOTCONN, Errno, type ErrnoName, ESTALE } from "../errno.ts";
+import { type Caller, type FuseKernel, KERNEL } from "../fuse/kernel.ts";
+import type { Call } from "../operations.ts";
+import type { HostOptions } from "./host.ts";
+import { PerfuseNode, ROOT } from "./node.ts";
+import { type Feature, type Notified, Session } from "./session.ts";
+import { Table } from "./table.ts";
+
+/** What the operations of one mount share. */
+export class Context {
+  readonly options: HostOptions;
+  /** The daemon of now. */
+  session!: Session;
+  root!: PerfuseNode;
+  /** Nodes that were forgotten here, but could not be told to the daemon. */
+  leaked = 0;
+
+  constructor(options: HostOptions) {
+    this.options = options;
+  }
+
+  /** The daemon at `socket` is the one of now. The root is its root, and all other nodes are stale. Rejects if it is none; the old one then stays. */
+  async connect(socket: number, onNotify: Notified): Promise<void> {
+    const session = await Session.open(this.options, socket, onNotify);
+    this.root ??= new PerfuseNode(session, ROOT, 0);
+    this.root.renew(session);
+    session.table = new Table(session, this.root);
+    this.session = session;
+  }
+
+  /** Whether the daemon is said not to know something. */
+  lacks(feature: Feature): boolean {
+    return this.session.lacks.has(feature);
+  }
+
+  /**
+   * Ask the daemon about a node, in the name of the call's process; without a call it is the kernel itself that asks. An interrupted
+   * call interrupts the request. Rejects with ESTALE if the node is another daemon's.
+   */
+  ask<T>(node: PerfuseNode, call: Call | undefined, send: Send<T>): Promise<T> {
+    const { exchanges } = node;
+    exchanges.enter();
+    return this.askAside(node, call, send).then(
+      (value) => {
+        exchanges.leave();
+        return value;
+      },
+      (error) => {
+        exchanges.leave();
+        throw error;
+      },
+    );
+  }
+
+  /** The same for what may take for ever and nobody is to wait for: locks, events. */
+  askAside<T>({ session }: PerfuseNode, call: Call | undefined, send: Send<T>): Promise<T> {
+    if (session !== this.session) return Promise.reject(ESTALE);
+    if (session.over) return Promise.reject(ENOTCONN);
+    const { kernel } = session;
+    const answer = send(kernel, call ? { uid: call.uid, gid: call.gid, pid: call.pid } : KERNEL);
+    if (call) {
+      const unique = kernel.lastUnique;
+      const { signal } = call;
+      if (signal.aborted) interrupt(kernel, unique);
+      else signal.addEventListener("abort", () => interrupt(kernel, unique), ONCE);
+    }
+    return answer;
+  }
+
+  /** What the daemon counted and we will not keep is given back. */
+  giveBack(nodeid: number, count = 1): void {
+    if (nodeid === ROOT || count === 0) return;
+    try {
+      this.session.kernel.forget(nodeid, count);
+    } catch {
+      this.leaked++;
+    }
+  }
+}
+
+/** Sends one request, in the same turn. */
+type Send<T> = (kernel: FuseKernel, caller: Caller) => Promise<T>;
+
+const ONCE = { once: true };
+
+function interrupt(kernel: FuseKernel, unique: number): void {
+  try {
+    kernel.interrupt(unique);
+  } catch {
+    // The daemon has gone: the request will be told so.
+  }
+}
+
+/** Whether a daemon's answer was this error. */
+export function isCode(error: unknown, ...codes: readonly ErrnoName[]): boolean {
+  return error instanceof Errno && codes.includes(error.code);
+}
+
+/** Which request of its door a call is, such as "LOOKUP"; undefined for one of no door. */
+export function requestOf(call: Call): string | undefined {
+  return (call as Call & { readonly row?: { readonly name: string } }).row?.name;
+}
+
+/** Whether a call comes from NetBSD's kernel, or who speaks its protocol. */
+export function isPuffs(call: Call): boolean {
+  return "lwp" in call;
+}
