@@ -85,16 +85,17 @@ export function passCredentials(fd: number, on = true): void {
 }
 
 /**
- * The next message, with the credentials of its sender; null if there is none yet and the socket is non-blocking. `peek` leaves
- * it there. Descriptors that come along are closed by the kernel. Throws SystemError.
+ * The next message, with the credentials of its sender; null if there is none yet and the socket is non-blocking, or `wait` is false.
+ * `peek` leaves it there. Descriptors that come along are closed by the kernel. Throws SystemError.
  */
 export function receiveMessage(
   fd: number,
   buffer: Uint8Array,
-  { peek = false }: { readonly peek?: boolean } = {},
+  { peek = false, wait = true }: { readonly peek?: boolean; readonly wait?: boolean } = {},
 ): Received | null {
   const message = new Message(buffer, UCRED);
-  const length = message.receive(fd, MSG_TRUNC | (peek ? MSG_PEEK : 0));
+  const flags = (peek ? MSG_PEEK : 0) | (wait ? 0 : MSG_DONTWAIT);
+  const length = message.receive(fd, MSG_TRUNC | flags);
   if (length === -EAGAIN) return null;
   if (length < 0) throw new SystemError("recvmsg", -length);
   const ucred = message.attached(SCM_CREDENTIALS);
@@ -152,6 +153,7 @@ const SO_RCVBUFFORCE = 33;
 const SO_PEERGROUPS = 59;
 const MSG_PEEK = 0x2;
 const MSG_TRUNC = 0x20;
+const MSG_DONTWAIT = 0x40;
 const SHUT_RDWR = 2;
 
 const libc = bind({

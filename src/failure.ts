@@ -13,7 +13,25 @@ export const exitCodes = {
   mount: 32,
 } as const;
 
-export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+/** How a daemon of BSD's ends, if not well: sysexits(3). */
+export const sysexits = {
+  /** EX_USAGE: the command line. */
+  usage: 64,
+  /** EX_SOFTWARE: a bug of ours. */
+  software: 70,
+  /** EX_OSERR: the system lacks or refuses something. */
+  osError: 71,
+  /** EX_OSFILE: a file of the system is not what it should be. */
+  osFile: 72,
+  /** EX_PROTOCOL: the peer does not speak as agreed. */
+  protocol: 76,
+  /** EX_NOPERM: the peer may not do this. */
+  noPermission: 77,
+} as const;
+
+export type ExitCode =
+  | (typeof exitCodes)[keyof typeof exitCodes]
+  | (typeof sysexits)[keyof typeof sysexits];
 
 /** Why a command ends without having done its work: one line that says what was wrong and what to do. */
 export class Failure extends Error {

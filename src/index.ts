@@ -7,6 +7,7 @@ export * from "./errno.ts";
 export * from "./library/library.ts";
 export * from "./mode.ts";
 export * from "./operations.ts";
+export { type PerfuseMounting, perfuseMount, perfuseOpen } from "./perfuse/open.ts";
 export {
   definePlugin,
   type FileSystem,

@@ -121,10 +121,16 @@ function requireDescriptors(): void {
 /** What a mount takes with its threads, its guard and its entry in the list, and some to go on with. */
 const DESCRIPTORS = 24;
 
+/** The way to the kernel that a mount with these options takes, one of option `door`: by default that of PUFFS_COMFD, or the system's own. */
+export function doorOf({ mount }: Pick<ParsedOptions, "mount">): string {
+  if (mount.door !== undefined) return mount.door;
+  if (process.env[COMFD] !== undefined) return "comfd";
+  return process.platform === "linux" ? "fuse" : "puffs";
+}
+
 /** What is not Linux' own is loaded when it is asked for: every mount would wait for it. */
-async function openDoor({ mount }: ParsedOptions): Promise<Door> {
-  const own = process.platform === "linux" ? "fuse" : "puffs";
-  const { door = process.env[COMFD] === undefined ? own : "comfd" } = mount;
+async function openDoor(options: ParsedOptions): Promise<Door> {
+  const door = doorOf(options);
   if (door === "fuse") return fuseDoor();
   const { comfdDoor, puffsDoor } = await import("./doors/puffs.ts");
   return door === "comfd" ? comfdDoor() : puffsDoor();

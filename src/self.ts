@@ -11,6 +11,11 @@ export function answerCommands(): void {
   answers = true;
 }
 
+/** Whether this very program can be started under any of its names. */
+export function answersCommands(): boolean {
+  return answers;
+}
+
 /** The program to start, and the arguments that come first, to have this very program again. */
 export function selfCommand(): [program: string, ...args: string[]] {
   if (!answers) return ["false"];

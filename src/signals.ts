@@ -2,11 +2,19 @@ import { messageOf } from "./failure.ts";
 import type { LiveMount } from "./mount.ts";
 import type { Log } from "./session.ts";
 
+/** What `unmountOnSignals` does; and SIGUSR1 logs the statistics. */
+export function handleSignals(live: LiveMount, grace: number, log: Log): void {
+  unmountOnSignals(live, grace, log);
+  process.on("SIGUSR1", () => {
+    for (const line of live.session.statistics.lines()) log.info(line);
+  });
+}
+
 /**
  * SIGINT, SIGTERM and SIGHUP unmount: the first asks, and detaches a mount that stays busy for the grace time (seconds); the
- * second detaches at once; the third ends the program whoever still uses the mount. SIGUSR1 logs the statistics.
+ * second detaches at once; the third ends the program whoever still uses the mount.
  */
-export function handleSignals(live: LiveMount, grace: number, log: Log): void {
+export function unmountOnSignals(live: LiveMount, grace: number, log: Log): void {
   let received = 0;
   const end = async (signal: string) => {
     received++;
@@ -32,9 +40,6 @@ export function handleSignals(live: LiveMount, grace: number, log: Log): void {
       end(signal).catch((error) => log.error(messageOf(error)));
     });
   }
-  process.on("SIGUSR1", () => {
-    for (const line of live.session.statistics.lines()) log.info(line);
-  });
 }
 
 const NOTICE = 500;

@@ -16,6 +16,10 @@ const personalities: readonly {
     name: /^puffs$/,
     run: ({ args, reporter }) => puffs(args, reporter),
   },
+  {
+    name: /^perfused$/,
+    run: ({ args, reporter }) => perfused(args, reporter),
+  },
   { name: /^mount_(.+)$/, run: (call) => mountProgram(call, loadBuiltin(call.match)) },
   { name: /^mount\.(.+)$/, run: (call) => mountHelper(call, loadBuiltin(call.match)) },
 ];
@@ -35,6 +39,14 @@ async function puffs(
 ): Promise<number> {
   const { puffs } = await import("./puffs.ts");
   return puffs(args, reporter);
+}
+
+async function perfused(
+  args: readonly string[],
+  reporter: DaemonReporter | undefined,
+): Promise<number> {
+  const { perfused } = await import("./perfused.ts");
+  return perfused(args, reporter);
 }
 
 /** Run the program and end the process. `only` is the plugin of an executable that was built for one. */

@@ -220,6 +220,7 @@ test("peeking leaves the message; what is longer than the buffer says how long",
 test("nothing there: null if non-blocking; nobody there: nothing, without credentials", () => {
   const [a, b] = pair();
   passCredentials(b);
+  expect(receiveMessage(b, new Uint8Array(4), { wait: false })).toBeNull();
   setNonBlocking(b);
   expect(receiveMessage(b, new Uint8Array(4))).toBeNull();
   send(a, new Uint8Array(0), 0);
