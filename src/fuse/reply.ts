@@ -3,6 +3,7 @@ import { ERANGE, Errno } from "../errno.ts";
 import { OpenFile } from "../files.ts";
 import { S_IFDIR, S_IFMT } from "../mode.ts";
 import { encodeName, nameLength } from "../name.ts";
+import type { Vnode } from "../nodes.ts";
 import { Nonsense } from "../nonsense.ts";
 import type { Attributes, FileSystemStatistics, Lock } from "../operations.ts";
 import { after, attempt, NO_REPLY, type Outcome } from "../outcome.ts";
@@ -45,10 +46,19 @@ const NOT_FOUND = new Errno("ENOENT");
 /** A node that is handed to the kernel under a name. */
 export function entry(call: FuseCall, node: object): Outcome {
   checkNode(node);
+  // Before anything can fail: a node that the plugin answered is either known to the kernel or reclaimed.
+  const vnode = handOut(call, node);
   const attributes = attributesOf(call, node);
   if (isPromise(attributes))
-    return Promise.resolve(attributes).then((late) => entryWith(call, node, late));
-  return entryWith(call, node, attributes as Attributes | Errno);
+    return Promise.resolve(attributes).then((late) => entryWith(call, vnode, late));
+  return entryWith(call, vnode, attributes as Attributes | Errno);
+}
+
+/** The kernel has one more lookup of the node from here on, if the reply goes out. */
+function handOut(call: FuseCall, node: object): Vnode {
+  const vnode = call.connection.vnodes.handOut(node);
+  call.handedOut.push(vnode);
+  return vnode;
 }
 
 /** Nodes are objects. */
@@ -57,22 +67,23 @@ export function checkNode(node: object): void {
     throw new Nonsense(`a node is ${Bun.inspect(node)}`);
 }
 
-function entryWith(call: FuseCall, node: object, attributes: Attributes | Errno): number | Errno {
+function entryWith(call: FuseCall, vnode: Vnode, attributes: Attributes | Errno): number | Errno {
   if (attributes instanceof Errno) return attributes;
-  return fillEntry(call, node, attributes, PAYLOAD);
+  return writeEntry(call, vnode, attributes, PAYLOAD);
 }
 
-/** EntryOut at `at` of the reply; the kernel has one more lookup of the node from here on, if the reply goes out. */
+/** EntryOut at `at` of the reply, of a node that is handed out with it. */
 export function fillEntry(
   call: FuseCall,
   node: object,
   attributes: Attributes,
   at: number,
 ): number {
-  const { connection } = call;
+  return writeEntry(call, handOut(call, node), attributes, at);
+}
+
+function writeEntry(call: FuseCall, vnode: Vnode, attributes: Attributes, at: number): number {
   const { entry: out } = call.scratch;
-  const vnode = connection.vnodes.handOut(node);
-  call.handedOut.push(vnode);
   fillAttr(out.attr, attributes, vnode);
   if (isDirectory(attributes)) vnode.parent = call.vnode;
   const name = entryValidity(call, attributes);

@@ -2,6 +2,7 @@ import type { Awaitable } from "../awaitable.ts";
 import { EOPNOTSUPP, ERANGE, Errno } from "../errno.ts";
 import { S_IFDIR, S_IFMT, S_IFREG } from "../mode.ts";
 import { encodeName, nameLength } from "../name.ts";
+import type { Vnode } from "../nodes.ts";
 import { Nonsense } from "../nonsense.ts";
 import type { Attributes, FileSystemStatistics } from "../operations.ts";
 import { after, type Outcome } from "../outcome.ts";
@@ -48,13 +49,18 @@ function writeTtl(call: PuffsCall, at: number, seconds: number): void {
 
 /** A node that is handed to the kernel under a name: LOOKUP. */
 export function found(call: PuffsCall, node: object): Outcome {
-  checkNode(node);
+  handOut(call, node);
+  return foundAgain(call, node);
+}
+
+/** The same for one that is handed out already. */
+export function foundAgain(call: PuffsCall, node: object): Outcome {
   return after(call, attributesOf(call, node), (c, value) => {
     const { replyView } = c.frame;
     replyView.setUint32(LOOKUP.vtype, vtypeOf(value.mode), true);
     write64(replyView, LOOKUP.size, sizeOf(value));
     write64(replyView, LOOKUP.rdev, deviceOf(value));
-    return handOut(c, node, value);
+    return told(c, node, value);
   });
 }
 
@@ -67,8 +73,17 @@ export function sizeOf({ mode, size }: Attributes): number {
 
 /** A node that was made: CREATE, MKNOD, MKDIR, SYMLINK. */
 export function made(call: PuffsCall, node: object): Outcome {
+  handOut(call, node);
+  return after(call, attributesOf(call, node), (c, value) => told(c, node, value));
+}
+
+/**
+ * The kernel has one more lookup of the node from here on, if the reply goes out. Before anything can fail: a node that the plugin
+ * answered is either known to the kernel or reclaimed.
+ */
+export function handOut(call: PuffsCall, node: object): void {
   checkNode(node);
-  return after(call, attributesOf(call, node), (c, value) => handOut(c, node, value));
+  call.handedOut.push(call.connection.vnodes.handOut(node));
 }
 
 /** Nodes are objects. */
@@ -77,11 +92,10 @@ function checkNode(node: object): void {
     throw new Nonsense(`a node is ${Bun.inspect(node)}`);
 }
 
-/** The kernel has one more lookup of the node from here on, if the reply goes out. */
-function handOut(call: PuffsCall, node: object, value: Attributes): Outcome {
+/** The reply that tells of a node which is handed out. */
+function told(call: PuffsCall, node: object, value: Attributes): Outcome {
   const { connection, frame, row, vattr } = call;
-  const vnode = connection.vnodes.handOut(node);
-  call.handedOut.push(vnode);
+  const vnode = connection.vnodes.of(node) as Vnode;
   fillVattr(vattr, value, vnode);
   if (isDirectory(value) && call.name !== "..")
     connection.vnodes.adopt(vnode, call.vnode, call.name);

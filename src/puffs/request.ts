@@ -116,9 +116,9 @@ function looked(call: PuffsCall, node: object | null): Outcome {
     const makes = intent === Nameiop.CREATE || intent === Nameiop.RENAME;
     return makes ? change(call, call.node, undefined, absent) : ENOENT;
   }
-  if (intent === Nameiop.DELETE || intent === Nameiop.RENAME)
-    return change(call, call.node, node, (c) => r.found(c, node));
-  return r.found(call, node);
+  if (intent !== Nameiop.DELETE && intent !== Nameiop.RENAME) return r.found(call, node);
+  r.handOut(call, node);
+  return change(call, call.node, node, (c) => r.foundAgain(c, node));
 }
 
 function absent(): Errno {

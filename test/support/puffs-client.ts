@@ -45,14 +45,24 @@ export class PuffsClient implements Client {
   readonly #references: References;
   readonly #who: Credentials;
 
-  constructor(kernel: PuffsKernel, who: Credentials = ROOT, references = new References(kernel)) {
+  readonly #isWhole: (name: string) => boolean;
+
+  /** `wholeNames`: extended attributes keep the prefix of Linux, also that of users, as for servers that are Linux programs. */
+  constructor(
+    kernel: PuffsKernel,
+    who: Credentials = ROOT,
+    references = new References(kernel),
+    wholeNames = false,
+  ) {
     this.kernel = kernel;
     this.#who = who;
     this.#references = references;
+    this.#isWhole = (name) => wholeNames || isWhole(name);
   }
 
   as(credentials: Partial<Credentials>): PuffsClient {
-    return new PuffsClient(this.kernel, { ...this.#who, ...credentials }, this.#references);
+    const who = { ...this.#who, ...credentials };
+    return new PuffsClient(this.kernel, who, this.#references, this.#isWhole("user."));
   }
 
   /** Forget all nodes that are not open. */
@@ -272,7 +282,7 @@ export class PuffsClient implements Client {
       const { USER } = ExtattrNamespace;
       const bytes = await this.kernel.listextattr(cookie, USER, 65536, walk.caller);
       const plain = decodeName(bytes, 0, bytes.length).split("\0").slice(0, -1);
-      const names = plain.map((name) => (isWhole(name) ? name : `user.${name}`));
+      const names = plain.map((name) => (this.#isWhole(name) ? name : `user.${name}`));
       const size = names.reduce((sum, name) => sum + nameLength(name) + 1, 0);
       if (room !== undefined && room !== 0 && size > room) fail("ERANGE");
       return names;
@@ -378,9 +388,9 @@ export class PuffsClient implements Client {
       const length = nameLength(name);
       if (length === 0 || length > 254) fail("ERANGE");
       const node = await walk.find(path, false);
-      const plain = isWhole(name) ? name : name.replace(/^user\./, "");
+      const plain = this.#isWhole(name) ? name : name.replace(/^user\./, "");
       if (plain === "" || plain.endsWith(".")) fail("EINVAL");
-      if (plain === name && !isWhole(name)) fail("EOPNOTSUPP");
+      if (plain === name && !this.#isWhole(name)) fail("EOPNOTSUPP");
       return run(walk, node, ExtattrNamespace.USER, plain).catch((error: { code?: string }) => {
         if (error.code === "ENOATTR") fail("ENODATA");
         throw error;
