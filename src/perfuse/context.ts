@@ -3,6 +3,7 @@ import { type Caller, type FuseKernel, KERNEL } from "../fuse/kernel.ts";
 import type { Call } from "../operations.ts";
 import type { HostOptions } from "./host.ts";
 import { PerfuseNode, ROOT } from "./node.ts";
+import { Busy } from "./queue.ts";
 import { type Feature, type Notified, Session } from "./session.ts";
 import { Table } from "./table.ts";
 
@@ -14,6 +15,8 @@ export class Context {
   root!: PerfuseNode;
   /** Nodes that were forgotten here, but could not be told to the daemon. */
   leaked = 0;
+  /** Nodes that are about to be forgotten. */
+  readonly reclaiming = new Busy();
 
   constructor(options: HostOptions) {
     this.options = options;

@@ -150,6 +150,7 @@ async function end(context: Context): Promise<void> {
   const nodes = [...table.all()];
   await within(FAREWELL, async () => {
     await Promise.all(nodes.map((node) => releaseAll(context, node)));
+    await context.reclaiming.none();
     for (const node of nodes) {
       context.giveBack(node.nodeid, node.nlookup);
       node.nlookup = 0;

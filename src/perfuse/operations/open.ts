@@ -12,7 +12,14 @@ export function openOperations(
     open: (node, file, call) => open(context, node, file, call),
     close: (node, file, call) => close(context, node, file, call),
     inactive: (node, file) => inactive(context, node, file),
-    reclaim: (node) => reclaim(context, node),
+    async reclaim(node) {
+      context.reclaiming.enter();
+      try {
+        await reclaim(context, node);
+      } finally {
+        context.reclaiming.leave();
+      }
+    },
     fsync: (node, dataOnly, call) => fsync(context, node, dataOnly, call),
   };
 }
