@@ -67,11 +67,12 @@ async function wait(
       detached: true,
     });
   };
-  const listening = listen({ path, log: diagnostics, start });
+  // Before anybody can know that it is there.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.on(signal, () => listening.stop(signal));
   for (const signal of ["SIGUSR1", "SIGUSR2"] as const)
     process.on(signal, () => listening.signal(signal));
+  const listening = listen({ path, log: diagnostics, start });
   if (reporter !== undefined) {
     process.chdir("/");
     reporter.mounted(path);
