@@ -10,6 +10,7 @@ import { PuffsServer } from "../../src/puffs/server.ts";
 import * as wire from "../../src/puffs/structs.ts";
 import { read64, write64 } from "../../src/puffs/word.ts";
 import type { Usermount } from "../../src/usermount.ts";
+import { COOKIES, NEW_NODES } from "./cookies.ts";
 import { readTrace, TRACES } from "./trace.ts";
 
 /*
@@ -190,27 +191,6 @@ const RULES: readonly Rule[] = [
     blank: ranges([wire.PuffsReq.offsets.setbacks, wire.PuffsReq.offsets.setbacks + 4]),
   },
 ];
-
-/** Where in requests cookies are, besides the header. */
-const COOKIES: Readonly<Record<number, readonly number[]>> = {
-  [Vn.REMOVE]: [wire.VnmsgRemove.offsets.cookieTarg],
-  [Vn.RMDIR]: [wire.VnmsgRmdir.offsets.cookieTarg],
-  [Vn.LINK]: [wire.VnmsgLink.offsets.cookieTarg],
-  [Vn.RENAME]: [
-    wire.VnmsgRename.offsets.cookieSrc,
-    wire.VnmsgRename.offsets.cookieTarg,
-    wire.VnmsgRename.offsets.cookieTargdir,
-  ],
-};
-
-/** Where in replies the cookie of a node is that the kernel is told of. */
-const NEW_NODES: Readonly<Record<number, number>> = {
-  [Vn.LOOKUP]: wire.VnmsgLookup.offsets.newnode,
-  [Vn.CREATE]: wire.VnmsgCreate.offsets.newnode,
-  [Vn.MKNOD]: wire.VnmsgMknod.offsets.newnode,
-  [Vn.MKDIR]: wire.VnmsgMkdir.offsets.newnode,
-  [Vn.SYMLINK]: wire.VnmsgSymlink.offsets.newnode,
-};
 
 const REQ = wire.PuffsReq.offsets;
 

@@ -196,8 +196,8 @@ async function fsync(
   dataOnly: boolean,
   call: Call,
 ): Promise<void> {
-  if (node.removed || !node.isOpen || !(node.dirty || node.changed)) return;
-  if (!node.write && !node.read) await openFor(context, node, O.RDONLY, call);
+  const changed = node.dirty || (node.changed && context.options.flush !== false);
+  if (node.removed || !node.isOpen || !changed) return;
   await sync(context, node, dataOnly, call);
 }
 
