@@ -15,7 +15,7 @@ export interface Credentials {
 export interface Received {
   /** Bytes of the message, more than the buffer has if the rest was cut off. 0 also if the peer has closed. */
   readonly length: number;
-  /** Of who wrote it; null without SO_PASSCRED, and at the end. */
+  /** Of who wrote it; null without SO_PASSCRED, also if it was not yet set when that was written, and at the end. */
   readonly credentials: Credentials | null;
 }
 
@@ -99,7 +99,9 @@ export function receiveMessage(
   if (length === -EAGAIN) return null;
   if (length < 0) throw new SystemError("recvmsg", -length);
   const ucred = message.attached(SCM_CREDENTIALS);
-  return { length, credentials: ucred === null ? null : credentialsOf(ucred) };
+  const credentials = ucred === null ? null : credentialsOf(ucred);
+  // Of what was sent before anybody asked, the kernel says that process 0 of user 65534 ("nobody") wrote it.
+  return { length, credentials: credentials?.pid === 0 ? null : credentials };
 }
 
 /** Ends the connection for every process that holds it: who reads gets the end, who writes EPIPE. ENOTCONN is no error. */

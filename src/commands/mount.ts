@@ -225,7 +225,7 @@ async function perform(invocation: Invocation): Promise<number> {
 }
 
 /** What a plugin throws in a timer or a promise of its own belongs to no request: it is logged, and the mount lives on. */
-function surviveBugs(plugin: string, log: Log): void {
+export function surviveBugs(plugin: string, log: Log): void {
   const report = (cause: unknown) => log.error(`${plugin} failed outside of any request`, cause);
   process.on("uncaughtException", report).on("unhandledRejection", report);
 }

@@ -10,6 +10,7 @@ import { settingsOf } from "../perfuse/settings.ts";
 import { openSyslog } from "../perfuse/syslog.ts";
 import { spawnSelf } from "../self.ts";
 import { VERSION } from "../version.ts";
+import { surviveBugs } from "./mount.ts";
 
 /**
  * `perfused [-fs] [-d types] [-i fd] [-p path]`: waits for FUSE daemons and serves each of them; with -i the one at that descriptor. Answers
@@ -41,6 +42,7 @@ export async function perfused(
       import("../perfuse/host.ts"),
     ]);
     const silent = given.count("s") > 0;
+    surviveBugs("perfuse", diagnostics);
     await serveDaemon({ socket: descriptor(inherited), settings, diagnostics, silent, host });
     return exitCodes.ok;
   }

@@ -27,7 +27,7 @@ export interface Listening {
   readonly ended: Promise<void>;
   /** Listen no longer, and send every serving process this signal. */
   stop(signal: NodeJS.Signals): void;
-  /** Send every serving process this signal. */
+  /** Send every serving process this signal, one that was just started a moment later: it would die of what it does not await yet. */
   signal(signal: NodeJS.Signals): void;
 }
 
@@ -39,7 +39,8 @@ export function listen({ path, log, start }: ListenOptions): Listening {
   const listener = openListener(path);
   const waiter = new Waiter();
   const ended = Promise.withResolvers<void>();
-  const children = new Set<ChildProcess>();
+  /** The serving processes, by when they were started. */
+  const children = new Map<ChildProcess, number>();
   /** Who has connected and said nothing yet, by descriptor: until when that is put up with. */
   const silent = new Map<number, number>();
   let stopped = false;
@@ -51,7 +52,7 @@ export function listen({ path, log, start }: ListenOptions): Listening {
 
   const launch = (socket: number, request: MountRequest) => {
     const child = start(socket, request);
-    children.add(child);
+    children.set(child, Date.now());
     const gone = () => {
       children.delete(child);
       if (stopped && children.size === 0) ended.resolve();
@@ -113,13 +114,17 @@ export function listen({ path, log, start }: ListenOptions): Listening {
   }, PATIENCE / 4);
 
   const signal = (name: NodeJS.Signals) => {
-    for (const child of children) child.kill(name);
+    for (const child of children.keys()) child.kill(name);
   };
 
   turn();
   return {
     ended: ended.promise,
-    signal,
+    signal(name) {
+      const now = Date.now();
+      for (const [child, born] of children)
+        setTimeout(() => child.kill(name), Math.max(0, born + HEADSTART - now));
+    },
     stop(name) {
       signal(name);
       if (stopped) return;
@@ -138,8 +143,9 @@ export function listen({ path, log, start }: ListenOptions): Listening {
 const MOST_SILENT = 60;
 const PATIENCE = 60_000;
 
-/** Milliseconds. */
+/** Milliseconds: between attempts to accept when something is exhausted; for a serving process to get ready. */
 const MOMENT = 1000;
+const HEADSTART = 1000;
 
 function openListener(path: string): number {
   clear(path);

@@ -14,7 +14,7 @@ import { becomeOwner, checkRight } from "./owner.ts";
 import { makeRoom } from "./room.ts";
 import type { Settings } from "./settings.ts";
 import { Trace } from "./trace-file.ts";
-import { openTraceStore } from "./trace-store.ts";
+import { openTraceStore, type TraceStore } from "./trace-store.ts";
 
 /** What perfused -i is given. */
 export interface ServeOptions {
@@ -59,11 +59,11 @@ async function serveRequest(options: ServeOptions, { frame, owner }: MountReques
   if (door === "fuse" && process.geteuid?.() === 0 && owner.uid !== 0)
     becomeOwner(owner, peerCredentials(socket).uid === owner.uid ? peerGroups(socket) : []);
   await checkRight(owner, target, isReadOnly(wanted));
-  const store = openTraceStore(target, (message) => diagnostics.warn(message));
 
   const trace = new Trace();
   let hosting: Hosting | undefined;
   let leaving = false;
+  let store: TraceStore | undefined;
   const dump = () => {
     if (hosting) store?.write(trace.text(hosting.counts));
   };
@@ -81,6 +81,7 @@ async function serveRequest(options: ServeOptions, { frame, owner }: MountReques
         usermount,
         access: settings.access,
         create: settings.create,
+        maxRead: wanted.mount.max_read,
         report: (message, cause) => diagnostics.error(message, cause),
         observe: speaks === 0 ? trace : both(trace, new DiagnosticObserver(diagnostics)),
       });
@@ -104,6 +105,7 @@ async function serveRequest(options: ServeOptions, { frame, owner }: MountReques
         }
       : undefined,
   });
+  store = openTraceStore(live.directory, (message) => diagnostics.warn(message));
   unmountOnSignals(live, wanted.mount.grace ?? 0, diagnostics);
   if (diagnostics.has("misc"))
     diagnostics.info(`mounted on ${live.directory} for process ${owner.pid} of user ${owner.uid}`);

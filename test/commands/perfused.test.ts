@@ -4,15 +4,19 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { closeDescriptor, receive, send } from "../../ffi/device.ts";
-import { listenSeqpacket } from "../../ffi/seqpacket.ts";
+import { listenSeqpacket, passCredentials } from "../../ffi/seqpacket.ts";
 import { socketPair } from "../../ffi/socket.ts";
+import { encodeMountFrame } from "../../src/perfuse/mount-frame.ts";
 import { perfused } from "../perfuse/programs.ts";
 import { until } from "../support/mounted.ts";
 import { calledAs, PROGRAM, processesOf } from "../support/program.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "perfused-command-"));
 afterAll(() => rmSync(directory, { recursive: true }));
+
+const FRAME = encodeMountFrame({ target: "/nowhere", flags: 0 });
 
 const USAGE = "usage: perfused [-fs] [-d types] [-i fd] [-p path]";
 
@@ -74,21 +78,33 @@ test("in the background such warnings are the command's", async () => {
   for (const pid of processesOf(path)) process.kill(pid, "SIGTERM");
 });
 
-test("-i: a peer that is not a daemon is EX_PROTOCOL, and reads the end", async () => {
-  const [ours, theirs] = socketPair("seqpacket");
-  const [program, script] = PROGRAM;
-  const child = spawn(program, [script, "-i", "3"], {
-    argv0: "perfused",
-    stdio: ["ignore", "ignore", "ignore", theirs],
+for (const [what, message, said] of [
+  ["no frame", new Uint8Array(5), "5 bytes are too short"],
+  ["a frame without credentials", FRAME, "the mount frame came without credentials"],
+  ["nobody", undefined, "the daemon has gone without a mount frame"],
+] as const)
+  test(`-i, ${what}: it ends with EX_PROTOCOL, and the peer reads the end`, async () => {
+    const [ours, theirs] = socketPair("seqpacket");
+    // What is sent before anybody asks for credentials has none.
+    if (what === "no frame") passCredentials(theirs);
+    if (message === undefined) closeDescriptor(ours);
+    else send(ours, message, message.length);
+    const [program, script] = PROGRAM;
+    const child = spawn(program, [script, "-i", "3"], {
+      argv0: "perfused",
+      stdio: ["ignore", "ignore", "pipe", theirs],
+    });
+    closeDescriptor(theirs);
+    const exit = once(child, "close");
+    const stderr = await text(child.stderr as never);
+    expect(stderr).toStartWith("perfused: ");
+    expect(stderr).toContain(said);
+    expect(stderr.trim().split("\n").length).toBe(1);
+    expect(await exit).toEqual([76, null]);
+    if (message === undefined) return;
+    expect(receive(ours, new Uint8Array(8))).toBeLessThanOrEqual(0);
+    closeDescriptor(ours);
   });
-  closeDescriptor(theirs);
-  const exit = once(child, "exit");
-  // perfused asks for credentials as it starts: what came before has none, what comes later is no frame.
-  send(ours, new Uint8Array(80), 80);
-  expect(await exit).toEqual([76, null]);
-  expect(receive(ours, new Uint8Array(8))).toBeLessThanOrEqual(0);
-  closeDescriptor(ours);
-});
 
 test("--help and --version", async () => {
   const help = await calledAs("perfused", "--help");

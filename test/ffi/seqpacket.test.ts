@@ -183,6 +183,10 @@ test("a message brings its sender's credentials once that is asked for", () => {
   send(a, Uint8Array.of(1, 2), 2);
   expect(receiveMessage(b, new Uint8Array(4))).toEqual({ length: 2, credentials: ME });
   passCredentials(b, false);
+  send(a, Uint8Array.of(9), 1);
+  passCredentials(b);
+  expect(receiveMessage(b, new Uint8Array(4))).toEqual({ length: 1, credentials: null });
+  passCredentials(b, false);
   send(a, Uint8Array.of(3), 1);
   expect(receiveMessage(b, new Uint8Array(4))?.credentials).toBeNull();
 });
