@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isMounted, mounting } from "./support/mounted.ts";
-import { place, run } from "./support/program.ts";
+import { place, processesOf, run } from "./support/program.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MINUTE = 60_000;
@@ -72,6 +72,12 @@ mounting("executables", () => {
         expect((await run(["ls", at.directory])).stdout).toBe("hello\n");
         expect((await run([puffs, "umount", at.directory])).code).toBe(0);
       }
+      const perfused = join(project, "perfused");
+      symlinkSync(puffs, perfused);
+      const socket = join(at.directory, "sock");
+      expect(await run([perfused, "-p", socket])).toMatchObject({ code: 0, stderr: "" });
+      for (const pid of processesOf(socket)) process.kill(pid, "SIGTERM");
+      await at.nothingLeft();
       const outside = mkdtempSync(join(tmpdir(), "puffs-plugin-"));
       try {
         cpSync(join(ROOT, "plugins/hello.ts"), join(outside, "mine.ts"));

@@ -1,6 +1,6 @@
 import { fstatSync } from "node:fs";
 import { type DaemonReporter, startDaemon } from "../daemon.ts";
-import { exitCodes, Failure, messageOf, sysexits } from "../failure.ts";
+import { exitCodes, Failure, failureOf, messageOf, sysexits } from "../failure.ts";
 import { getopt, type Parsed } from "../getopt.ts";
 import { createLog } from "../log.ts";
 import { FUSE_DEVICE, perfusedAddress } from "../perfuse/address.ts";
@@ -43,8 +43,16 @@ export async function perfused(
     ]);
     const silent = given.count("s") > 0;
     surviveBugs("perfuse", diagnostics);
-    await serveDaemon({ socket: descriptor(inherited), settings, diagnostics, silent, host });
-    return exitCodes.ok;
+    const socket = descriptor(inherited);
+    try {
+      await serveDaemon({ socket, settings, diagnostics, silent, host });
+      return exitCodes.ok;
+    } catch (error) {
+      // Nobody may be looking at standard error: it is for the log too.
+      const failure = failureOf(error, PROGRAM, sysexits.software);
+      diagnostics.error(failure.message);
+      return failure.exitCode;
+    }
   }
   // Said once, here, and not by every serving process again.
   settingsOf(process.env, (message) => diagnostics.warn(message));

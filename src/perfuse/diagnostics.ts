@@ -42,7 +42,7 @@ export interface Outlets {
 
 /**
  * What perfused has to say. "info" goes to the system's log and in the foreground to standard output; "warn" to the log and
- * always to standard error; "error" likewise. `flags` says what else is said, and may change at any time.
+ * always to standard error; "error" always to both. `flags` says what else is said, and may change at any time.
  */
 export class Diagnostics implements Log {
   flags: number;
@@ -71,7 +71,7 @@ export class Diagnostics implements Log {
 
   error(message: string, cause?: unknown): void {
     const detail = cause instanceof Error ? `: ${cause.stack ?? cause.message}` : "";
-    this.#log("error", message + detail);
+    this.#outlets.syslog("error", message + detail);
     this.#outlets.err(message + detail);
   }
 

@@ -1,6 +1,7 @@
 import { passCredentials, peerCredentials, peerGroups, shutdown } from "../../ffi/seqpacket.ts";
 import { Waiter } from "../../ffi/waiter.ts";
-import { failureOf, messageOf, sysexits } from "../failure.ts";
+import { errnoOf } from "../errno.ts";
+import { Failure, failureOf, messageOf, sysexits } from "../failure.ts";
 import { doorOf, mount } from "../mount.ts";
 import type { AnyPlugin } from "../plugin.ts";
 import { unmountOnSignals } from "../signals.ts";
@@ -46,8 +47,20 @@ export async function serveDaemon(options: ServeOptions): Promise<void> {
   } catch (error) {
     // Whoever else holds the socket, its daemon reads the end. Once the host has it, it closes it.
     if (!taken) shutdown(socket);
-    throw failureOf(error, "perfused", sysexits.osError);
+    throw inSysexits(error, diagnostics);
   }
+}
+
+/** The framework's failures have the codes of mount(8). */
+function inSysexits(error: unknown, diagnostics: Diagnostics): Failure {
+  if (!(error instanceof Failure) && errnoOf(error) === undefined) {
+    diagnostics.error("internal error", error);
+    return failureOf(error, "internal error", sysexits.software);
+  }
+  const failure = failureOf(error, "the daemon's socket", sysexits.osError);
+  const codes: readonly number[] = Object.values(sysexits);
+  if (codes.includes(failure.exitCode)) return failure;
+  return new Failure(failure.message, sysexits.osError);
 }
 
 async function serveRequest(options: ServeOptions, { frame, owner }: MountRequest): Promise<void> {

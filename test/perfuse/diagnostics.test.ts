@@ -69,7 +69,8 @@ test("messages go where their level says", () => {
   made.flags = 0;
   made.info("hello");
   made.warn("beware");
-  expect(said).toEqual(["err: beware"]);
+  made.error("over");
+  expect(said).toEqual(["err: beware", "error: over", "err: over"]);
 });
 
 test("an error brings its cause", () => {

@@ -203,6 +203,9 @@ mounting("perfused", () => {
       expect(await memfs.ended).toBe(0);
       expect(memfs.output()).toBe("asked\nend\n");
       await server.said("there is no such directory");
+      await using own = daemon(at.path("absent"), { PERFUSED_SOCKET: at.path("nobody") });
+      expect(await own.ended).toBe(0);
+      expect(own.output()).toContain("there is no such directory");
       expect(server.child.exitCode).toBeNull();
     },
     MINUTE,
