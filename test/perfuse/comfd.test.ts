@@ -5,10 +5,8 @@ import { text } from "node:stream/consumers";
 import { closeDescriptor, setNonBlocking } from "../../ffi/device.ts";
 import { passCredentials } from "../../ffi/seqpacket.ts";
 import { socketPair } from "../../ffi/socket.ts";
-import memfs from "../../plugins/memfs/memfs.ts";
 import { FuseProtocol } from "../../src/doors/fuse-protocol.ts";
-import { perfuseMount } from "../../src/index.ts";
-import { parseOptions } from "../../src/options/parse.ts";
+import { type FileSystem, perfuseMount, S_IFDIR } from "../../src/index.ts";
 import { acceptKargs } from "../../src/puffs/mounted.ts";
 import { handshakeOf, playKernel } from "../support/kernel-end.ts";
 import { PROGRAM } from "../support/program.ts";
@@ -19,19 +17,30 @@ import { PROGRAM } from "../support/program.ts";
 
 const CALLER = { uid: 0, gid: 0, groups: [], pid: 42, lid: 1 };
 
-async function serve(socket: number): Promise<number> {
+const time = { sec: 0, nsec: 0 };
+const root = {
+  mode: S_IFDIR | 0o751,
+  nlink: 2,
+  size: 0,
+  uid: 7,
+  gid: 8,
+  atime: time,
+  mtime: time,
+  ctime: time,
+};
+
+/** An empty directory. */
+const EMPTY: FileSystem<typeof root> = {
+  root,
+  node: { lookup: () => null, getattr: (node) => node, readdir: () => [] },
+};
+
+function serve(socket: number): Promise<number> {
   const protocol = new FuseProtocol("/somewhere");
-  const { plugin } = parseOptions([], memfs.options);
-  const fileSystem = await memfs.start({
-    options: plugin as Parameters<typeof memfs.start>[0]["options"],
-    source: undefined,
-    usermount: protocol.usermount,
-    readOnly: false,
-  });
   const report = (message: string) => {
     throw new Error(message);
   };
-  protocol.open(fileSystem, {}, report);
+  protocol.open(EMPTY, {}, report);
   return protocol.serve(socket, { ready() {}, warn: report, detach: async () => {} });
 }
 
@@ -61,7 +70,8 @@ test("PUFFS_COMFD: the mount is announced as NetBSD's perfused does it, and serv
     const mount = acceptKargs(handshake.kargs);
     expect(mount.type).toBe("perfuse|mem");
     const { kernel, over } = playKernel(end, mount);
-    expect((await kernel.getattr(kernel.root, CALLER)).va.type).toBe(2);
+    const { va } = await kernel.getattr(kernel.root, CALLER);
+    expect([va.type, va.mode, va.uid, va.gid]).toEqual([2, 0o751, 7, 8]);
     await kernel.detach();
     await over;
     // The daemon reads the end of the socket, which to a server of ours is that of a mount.

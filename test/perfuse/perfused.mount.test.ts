@@ -2,11 +2,13 @@ import { expect, test } from "bun:test";
 import { chmodSync, chownSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { closeDescriptor, send } from "../../ffi/device.ts";
+import { closeDescriptor, receive, send, waitReadable } from "../../ffi/device.ts";
 import { connectSeqpacket } from "../../ffi/seqpacket.ts";
+import { encodeMountFrame } from "../../src/perfuse/mount-frame.ts";
 import { isMounted, mounting, until } from "../support/mounted.ts";
 import { type PosixClient, posixClient } from "../support/posix-client.ts";
 import { PROGRAM, place, processesOf, run } from "../support/program.ts";
+import { refusal } from "../support/wire.ts";
 import { daemon, mountedBy, perfused, type Running } from "./programs.ts";
 
 /*
@@ -207,6 +209,44 @@ mounting("perfused", () => {
       expect(await own.ended).toBe(0);
       expect(own.output()).toContain("there is no such directory");
       expect(server.child.exitCode).toBeNull();
+    },
+    MINUTE,
+  );
+
+  test(
+    "a daemon that refuses INIT, and one that goes instead of answering it: nothing is mounted",
+    async () => {
+      await using at = await stage();
+      await using server = await listening(at.socket);
+      const frame = encodeMountFrame({ target: at.mnt, flags: 0 });
+      for (const answers of [true, false]) {
+        const fd = connectSeqpacket(at.socket);
+        send(fd, frame, frame.length);
+        await until(() => waitReadable(fd, 0), "INIT");
+        const init = new Uint8Array(1024);
+        expect(receive(fd, init)).toBeGreaterThanOrEqual(56);
+        const view = new DataView(init.buffer);
+        expect(view.getUint32(4, true)).toBe(26);
+        expect(view.getUint32(40, true)).toBe(7);
+        if (answers) {
+          const no = refusal(view.getBigUint64(8, true), 71);
+          send(fd, no, no.length);
+          await until(() => waitReadable(fd, 0), "the end");
+          expect(receive(fd, init)).toBeLessThanOrEqual(0);
+        }
+        closeDescriptor(fd);
+        await at.nothingLeft();
+      }
+      const said = server
+        .output()
+        .split("\n")
+        .filter((line) => line.startsWith("perfused: "));
+      expect(said).toEqual([
+        expect.stringContaining("did not start"),
+        expect.stringContaining("did not start"),
+      ]);
+      expect(said[0]).toContain("EPROTO");
+      expect(said[1]).toContain("ENOTCONN");
     },
     MINUTE,
   );
