@@ -17,7 +17,6 @@ export const DiagFlags = {
   syslog: 0x400,
   filename: 0x800,
   resize: 0x1000,
-  trace: 0x2000,
 } as const;
 
 export type DiagFlag = keyof typeof DiagFlags;
@@ -93,9 +92,7 @@ export class Diagnostics implements Log {
 
 /** Words that -d takes. "reize" is what perfused has taken for "resize" ever since. */
 const WORDS: ReadonlyMap<string, number> = new Map([
-  ...Object.entries(DiagFlags).filter(
-    ([word]) => !["foreground", "syslog", "trace"].includes(word),
-  ),
+  ...Object.entries(DiagFlags).filter(([word]) => !["foreground", "syslog"].includes(word)),
   ["reize", DiagFlags.resize],
 ]);
 

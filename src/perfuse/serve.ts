@@ -3,30 +3,21 @@ import { Waiter } from "../../ffi/waiter.ts";
 import { errnoOf } from "../errno.ts";
 import { Failure, failureOf, messageOf, sysexits } from "../failure.ts";
 import { doorOf, mount } from "../mount.ts";
-import type { AnyPlugin } from "../plugin.ts";
 import { unmountOnSignals } from "../signals.ts";
 import { isReadOnly } from "../start.ts";
-import { DiagnosticObserver } from "./diagnostic-observer.ts";
-import { DiagFlags, type Diagnostics } from "./diagnostics.ts";
-import type { Hosting, host, Observer } from "./host.ts";
+import type { Diagnostics } from "./diagnostics.ts";
+import type { host } from "./host.ts";
+import { Hosted, type HostedOptions } from "./hosted.ts";
 import { mountOptions } from "./mount-options.ts";
 import { type MountRequest, receiveMountRequest } from "./mount-request.ts";
 import { becomeOwner, checkRight } from "./owner.ts";
 import { makeRoom } from "./room.ts";
-import type { Settings } from "./settings.ts";
-import { Trace } from "./trace-file.ts";
 import { openTraceStore, type TraceStore } from "./trace-store.ts";
 
 /** What perfused -i is given. */
-export interface ServeOptions {
-  /** The connected socket of one daemon. */
-  readonly socket: number;
-  readonly settings: Settings;
-  readonly diagnostics: Diagnostics;
+export interface ServeOptions extends HostedOptions {
   /** -s: silent until SIGUSR2. */
   readonly silent: boolean;
-  /** Plays the kernel. */
-  readonly host: typeof host;
 }
 
 /**
@@ -64,8 +55,8 @@ function inSysexits(error: unknown, diagnostics: Diagnostics): Failure {
 }
 
 async function serveRequest(options: ServeOptions, { frame, owner }: MountRequest): Promise<void> {
-  const { socket, settings, diagnostics, silent, host } = options;
-  const { target } = frame;
+  const { socket, diagnostics, silent } = options;
+  const { target, source } = frame;
   const door = doorOf({ mount: {} });
   const wanted = mountOptions(frame, door, owner.uid === 0);
   // Only Linux mounts for ordinary users by itself: elsewhere it takes root to the end.
@@ -73,58 +64,29 @@ async function serveRequest(options: ServeOptions, { frame, owner }: MountReques
     becomeOwner(owner, peerCredentials(socket).uid === owner.uid ? peerGroups(socket) : []);
   await checkRight(owner, target, isReadOnly(wanted));
 
-  const trace = new Trace();
-  let hosting: Hosting | undefined;
-  let leaving = false;
+  const hosted = new Hosted(options, wanted.mount.max_read);
   let store: TraceStore | undefined;
-  const dump = () => {
-    if (hosting) store?.write(trace.text(hosting.counts));
-  };
-  onSignals(diagnostics, silent, trace, () => hosting !== undefined, dump);
-  const speaks = diagnostics.flags & ~(DiagFlags.foreground | DiagFlags.syslog | DiagFlags.misc);
-  const traced = diagnostics.has("puffs");
+  process.on("SIGUSR1", () => hosted.toggleTrace((text) => store?.write(text)));
+  process.on("SIGUSR2", () => {
+    if (silent) diagnostics.swap();
+  });
+  // With -s the words are known, and hold later.
+  const trace = diagnostics.has("puffs") ? tracer(diagnostics) : undefined;
   if (silent) diagnostics.swap();
 
-  const plugin: AnyPlugin = {
-    name: "perfuse",
-    description: "a FUSE daemon that perfused serves",
-    async start({ usermount }) {
-      hosting = await host({
-        socket,
-        usermount,
-        access: settings.access,
-        create: settings.create,
-        maxRead: wanted.mount.max_read,
-        report: (message, cause) => diagnostics.error(message, cause),
-        observe: speaks === 0 ? trace : both(trace, new DiagnosticObserver(diagnostics)),
-      });
-      const { close, fileSystem } = hosting;
-      const unmount = () => {
-        leaving = true;
-        return close();
-      };
-      return { ...fileSystem, fs: { ...fileSystem.fs, unmount } };
-    },
-  };
   const live = await mount({
-    plugin,
-    special: frame.source,
+    plugin: hosted.plugin,
+    special: source,
     directory: target,
     options: wanted,
     log: diagnostics,
-    trace: traced
-      ? (line) => {
-          if (diagnostics.has("puffs")) diagnostics.info(line);
-        }
-      : undefined,
+    trace,
   });
   store = openTraceStore(live.directory, (message) => diagnostics.warn(message));
   unmountOnSignals(live, wanted.mount.grace ?? 0, diagnostics);
   if (diagnostics.has("misc"))
     diagnostics.info(`mounted on ${live.directory} for process ${owner.pid} of user ${owner.uid}`);
-
-  hosting?.ended.then(() => {
-    if (leaving) return;
+  hosted.whenGone(() => {
     diagnostics.warn(`${live.directory}: the daemon has gone; unmounting`);
     live.unmount(0).catch((error) => diagnostics.error(messageOf(error)));
   });
@@ -132,6 +94,13 @@ async function serveRequest(options: ServeOptions, { frame, owner }: MountReques
   store?.close();
   if (reason === "failed")
     throw failureOf(message ?? "the mount failed", live.directory, sysexits.osError);
+}
+
+/** The requests of our own kernel, while they are asked for. */
+function tracer(diagnostics: Diagnostics): (line: string) => void {
+  return (line) => {
+    if (diagnostics.has("puffs")) diagnostics.info(line);
+  };
 }
 
 /** The frame, however long the daemon takes to send it. */
@@ -149,40 +118,4 @@ async function mountRequest(socket: number): Promise<MountRequest> {
     clearInterval(hold);
     waiter.close();
   }
-}
-
-function onSignals(
-  diagnostics: Diagnostics,
-  silent: boolean,
-  trace: Trace,
-  ready: () => boolean,
-  dump: () => void,
-): void {
-  process.on("SIGUSR1", () => {
-    if (!ready()) return;
-    trace.enabled = !trace.enabled;
-    diagnostics.flags ^= DiagFlags.trace;
-    if (!trace.enabled) dump();
-    diagnostics.info(trace.enabled ? "trace enabled" : "trace dumped, trace disabled");
-  });
-  process.on("SIGUSR2", () => {
-    if (silent) diagnostics.swap();
-  });
-}
-
-function both(first: Observer, second: Observer): Observer {
-  return {
-    begin(exchange) {
-      first.begin?.(exchange);
-      second.begin?.(exchange);
-    },
-    end(exchange, error) {
-      first.end?.(exchange, error);
-      second.end?.(exchange, error);
-    },
-    message(direction, message) {
-      first.message?.(direction, message);
-      second.message?.(direction, message);
-    },
-  };
 }
