@@ -1,12 +1,17 @@
 import { setReceiveBuffer, setSendBuffer } from "../../ffi/seqpacket.ts";
 import { messageOf } from "../failure.ts";
 
-/** Room for what goes through a socket in either direction. Without it long messages do not pass: a warning. */
-export function makeRoom(socket: number, bytes: number, warn: (message: string) => void): void {
+/**
+ * Makes room for what goes through a socket in either direction, and answers how long a message may surely be, in bytes: what was asked
+ * for, or less where the system has a bound and this process no privilege. What fails is a warning.
+ */
+export function makeRoom(socket: number, bytes: number, warn: (message: string) => void): number {
   try {
-    setSendBuffer(socket, bytes);
     setReceiveBuffer(socket, bytes);
+    // The kernel doubles it, for what it keeps with each message.
+    return Math.floor(setSendBuffer(socket, bytes) / 2);
   } catch (error) {
     warn(`a socket has no room for ${bytes} bytes: ${messageOf(error)}`);
+    return bytes;
   }
 }

@@ -33,8 +33,8 @@ export async function serveDaemon(options: ServeOptions): Promise<void> {
   };
   try {
     passCredentials(socket);
-    makeRoom(socket, settings.bufferSize, (message) => diagnostics.warn(message));
-    await serveRequest({ ...options, host: take }, await mountRequest(socket));
+    const room = makeRoom(socket, settings.bufferSize, (message) => diagnostics.warn(message));
+    await serveRequest({ ...options, host: take }, await mountRequest(socket), room);
   } catch (error) {
     // Whoever else holds the socket, its daemon reads the end. Once the host has it, it closes it.
     if (!taken) shutdown(socket);
@@ -54,7 +54,11 @@ function inSysexits(error: unknown, diagnostics: Diagnostics): Failure {
   return new Failure(failure.message, sysexits.osError);
 }
 
-async function serveRequest(options: ServeOptions, { frame, owner }: MountRequest): Promise<void> {
+async function serveRequest(
+  options: ServeOptions,
+  { frame, owner }: MountRequest,
+  room: number,
+): Promise<void> {
   const { socket, diagnostics, silent } = options;
   const { target, source } = frame;
   const door = doorOf({ mount: {} });
@@ -64,7 +68,7 @@ async function serveRequest(options: ServeOptions, { frame, owner }: MountReques
     becomeOwner(owner, peerCredentials(socket).uid === owner.uid ? peerGroups(socket) : []);
   await checkRight(owner, target, isReadOnly(wanted));
 
-  const hosted = new Hosted(options, wanted.mount.max_read);
+  const hosted = new Hosted(options, longestRead(wanted.mount.max_read, room));
   let store: TraceStore | undefined;
   process.on("SIGUSR1", () => hosted.toggleTrace((text) => store?.write(text)));
   process.on("SIGUSR2", () => {
@@ -95,6 +99,17 @@ async function serveRequest(options: ServeOptions, { frame, owner }: MountReques
   if (reason === "failed")
     throw failureOf(message ?? "the mount failed", live.directory, sysexits.osError);
 }
+
+/** A daemon's answer must pass through its socket, which is like ours: in whole pages, with a header. */
+function longestRead(asked: number | undefined, room: number): number | undefined {
+  const most = Math.max(PAGE, Math.floor(room / PAGE - 1) * PAGE);
+  return most >= MOST_READ ? asked : Math.min(asked ?? most, most);
+}
+
+const PAGE = 4096;
+
+/** No kernel asks for more at once: FUSE_MAX_MAX_PAGES of linux/fs/fuse. */
+const MOST_READ = 256 * PAGE;
 
 /** The requests of our own kernel, while they are asked for. */
 function tracer(diagnostics: Diagnostics): (line: string) => void {

@@ -289,6 +289,28 @@ mounting("perfused", () => {
   );
 
   test(
+    "with a small PERFUSE_BUFSIZE what is read and written goes in pieces that pass",
+    async () => {
+      await using at = await stage();
+      const env = { PERFUSE_BUFSIZE: "0x10000" };
+      await using server = await listening(at.socket, [], env);
+      await using memfs = daemon(at.mnt, { ...at.env, ...env });
+      await mountedBy(memfs, at.mnt);
+      const copied = await shell(
+        "head -c 2000000 /dev/urandom > $F && cp $F $D/file && cmp $F $D/file && echo same",
+        { D: at.mnt, F: at.path("file") },
+      );
+      expect(copied).toEqual({ code: 0, stdout: "same\n", stderr: "" });
+      expect((await run(["umount", at.mnt])).code).toBe(0);
+      expect(await memfs.ended).toBe(0);
+      // Nothing of a message that was too long.
+      expect(memfs.output()).toBe("asked\nsettled\ndestroyed\nend\n");
+      expect(server.output()).not.toContain("perfused: ");
+    },
+    MINUTE,
+  );
+
+  test(
     "-s: nothing is said until SIGUSR2, and after the next one",
     async () => {
       await using at = await stage();
