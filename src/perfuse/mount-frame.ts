@@ -99,12 +99,6 @@ export function decodeMountFrame(message: Uint8Array): MountFrame {
   return { source, target, type, flags: header.flags, data, socket };
 }
 
-/** The number after `fd=` in the data of a mount; undefined if there is none, or no number. */
-export function descriptorIn(data: string): number | undefined {
-  const found = data.split(",").findLast((word) => word.startsWith("fd="));
-  return found !== undefined && /^fd=\d{1,9}$/.test(found) ? Number(found.slice(3)) : undefined;
-}
-
 function textsOf({ source, target, type, data, socket }: MountFrame) {
   return [source, target, type, data, socket];
 }

@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import {
   decodeMountFrame,
-  descriptorIn,
   encodeMountFrame,
   LONGEST_FRAME,
   type MountFrame,
@@ -169,18 +168,3 @@ test("what cannot be sent is refused here", () => {
   refused({ data: "fd=1\0" }, "EINVAL");
   refused({ source: "x".repeat(LONGEST_FRAME) }, "ENAMETOOLONG");
 });
-
-for (const [data, fd] of [
-  ["fd=0", 0],
-  ["allow_other,fd=12,max_read=4096", 12],
-  ["fd=1,fd=2", 2],
-  ["", undefined],
-  ["fd=", undefined],
-  ["fd=-1", undefined],
-  ["fd=3x", undefined],
-  ["xfd=3", undefined],
-  ["fd=99999999999", undefined],
-] as const)
-  test(`the descriptor in ${JSON.stringify(data)}`, () => {
-    expect(descriptorIn(data)).toBe(fd as number);
-  });
