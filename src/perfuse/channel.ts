@@ -9,6 +9,7 @@ import {
   setNonBlocking,
 } from "../../ffi/device.ts";
 import { Waiter } from "../../ffi/waiter.ts";
+import type { Companion } from "../companion.ts";
 import { ENOTCONN, Errno } from "../errno.ts";
 
 /** What a channel is made for. */
@@ -32,7 +33,7 @@ export interface ChannelParts {
  * It waits by itself: for a short time by turns of the event loop, then with a thread. Who waits for its descriptor anyway calls
  * `readable` and leaves that to `selfless`.
  */
-export class Channel {
+export class Channel implements Companion {
   readonly descriptor: number;
   readonly #parts: ChannelParts;
   readonly #buffer: Uint8Array;
