@@ -18,7 +18,6 @@ export interface Log {
 export interface SessionOptions extends Wishes {
   /** The mount point: an absolute path. */
   readonly directory: string;
-  readonly readOnly: boolean;
   readonly log: Log;
 }
 

@@ -16,6 +16,8 @@ export interface Wishes {
   readonly puffsFlags?: number | undefined;
   /** Likewise: what of struct puffs_kargs does not follow from the file system. */
   readonly puffs?: PuffsWishes | undefined;
+  /** Nothing can be changed: the kernel sees to it. */
+  readonly readOnly?: boolean | undefined;
   /** Milliseconds after which a pending operation is answered ETIMEDOUT. */
   readonly deadline?: number | undefined;
   /** Whom to serve; others get EACCES. */

@@ -96,11 +96,13 @@ export function lookup(call: PuffsCall, { cn }: Of<typeof a.Lookup>): Outcome {
   return search(call, call.name === ".." ? parent : child);
 }
 
-/** "..": the directory that led here. Of a directory that was removed there is none any more. */
+/** "..": the directory that led here; of one that a file handle led to only the plugin can know. Of a removed one there is none any more. */
 function parent(call: PuffsCall): Outcome {
-  const { vnode } = call;
-  if (vnode.id === ROOT_ID || vnode.removed || !vnode.parent) return ENOENT;
-  return r.found(call, vnode.parent.node);
+  const { vnode, connection } = call;
+  if (vnode.id === ROOT_ID || vnode.removed) return ENOENT;
+  if (vnode.parent) return r.found(call, vnode.parent.node);
+  const answer = connection.node.lookup(call.node, "..", call) as Awaitable<object | null | Errno>;
+  return after(call, answer, (c, node) => (node === null ? ENOENT : r.found(c, node)));
 }
 
 function child(call: PuffsCall): Outcome {
@@ -114,7 +116,10 @@ function looked(call: PuffsCall, node: object | null): Outcome {
   const { intent } = call;
   if (node === null) {
     const makes = intent === Nameiop.CREATE || intent === Nameiop.RENAME;
-    return makes ? change(call, call.node, undefined, absent) : ENOENT;
+    // Of a mount where nothing can be made the kernel says EROFS, once it hears that the name is free.
+    return makes && !call.connection.wishes.readOnly
+      ? change(call, call.node, undefined, absent)
+      : ENOENT;
   }
   if (intent !== Nameiop.DELETE && intent !== Nameiop.RENAME) return r.found(call, node);
   r.handOut(call, node);

@@ -119,6 +119,19 @@ describe("file handles", () => {
   });
 });
 
+test("what is above a directory that a handle led to, the plugin is asked", async () => {
+  const { kernel } = rig(await memory());
+  const { newnode: outer } = await kernel.mkdir(kernel.root, "outer", 0o755, ROOT);
+  const { newnode: inner } = await kernel.mkdir(outer, "inner", 0o755, ROOT);
+  const { fileid } = (await kernel.getattr(outer, ROOT)).va;
+  const handle = await kernel.nodetofh(inner, 60);
+  kernel.reclaim(inner);
+  kernel.reclaim(outer);
+  const { fhcookie } = await kernel.fhtonode(handle);
+  const { newnode } = await kernel.lookup(fhcookie, { name: ".." }, ROOT);
+  expect((await kernel.getattr(newnode, ROOT)).va.fileid).toBe(fileid);
+});
+
 describe("what waits gives up", () => {
   test("poll, with the node that it is about", async () => {
     const { kernel, connection } = rig(system({ poll: () => 0 }));

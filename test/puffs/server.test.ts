@@ -134,6 +134,11 @@ describe("permission of directories", () => {
       expect(await codeOf(find(kernel, name, nameiop, ALICE))).toBe(code);
     });
 
+  test("to make something is not asked where the kernel has it that nothing can be made", async () => {
+    const { kernel } = rig(await memory(), { readOnly: true });
+    expect(await codeOf(find(kernel, "absent", Nameiop.CREATE, ALICE))).toBe("ENOENT");
+  });
+
   test("to change is asked again when it is done", async () => {
     const { kernel } = rig(await memory());
     const { newnode } = await kernel.create(kernel.root, "file", 0o666, ROOT);
