@@ -35,6 +35,10 @@ export class PuffsProtocol implements Protocol {
     const engine =
       make?.(parts) ?? new StreamEngine(descriptor, this.#server, LONGEST_MESSAGE, warn, companion);
     connection.send = (message) => engine.send(message);
+    connection.forgetNames = (directory) => {
+      const forgotten = this.usermount.invalidateNames(directory);
+      forgotten.catch((cause) => connection.report("names in the kernel's cache", cause));
+    };
     connection.unmounted = () => engine.stop();
     this.usermount.connect(connection);
     ready();

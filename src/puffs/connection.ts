@@ -24,7 +24,10 @@ export class Connection {
   readonly statistics = new Statistics(OPS.map((row) => row?.name));
   /** What the mount asks of the kernel (PUFFS_KFLAG_*). */
   readonly flags: number;
-  /** Seconds that the kernel may believe attributes and names for, where it wants to be told (CACHE_FS_TTL). */
+  /**
+   * Seconds that the kernel may believe attributes and names for, where it wants to be told (CACHE_FS_TTL). Attributes that only its own
+   * calls change are not believed: it does not notice that a link or a name more changes them, as Linux does.
+   */
   readonly attributeTimeout: number;
   readonly entryTimeout: number;
   /** By index: the error that stands for an operation which the plugin lacks. */
@@ -35,6 +38,8 @@ export class Connection {
   send: ((message: Uint8Array) => void) | undefined;
   /** Who waits for the answers to them, by number. */
   readonly questions = new Map<number, (error: number) => void>();
+  /** Has the kernel look up all names in a directory again: set while the mount is served. */
+  forgetNames: ((directory: object) => void) | undefined;
   /** The kernel has unmounted; the reply that lets it is being written. */
   unmounted: (() => void) | undefined;
 

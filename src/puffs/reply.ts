@@ -35,12 +35,16 @@ export function attributes(call: PuffsCall, value: Attributes): number {
   const { connection, vattr, vnode, frame } = call;
   fillVattr(vattr, value, vnode);
   wire.Vattr.write(frame.replyView, GETATTR.va, vattr);
-  if (connection.tells)
-    writeTtl(call, GETATTR.vaTtl, value.attrTimeout ?? connection.attributeTimeout);
+  if (connection.tells) writeTtl(call, GETATTR.vaTtl, attributeTtl(call, value));
   return wire.VnmsgSetgetattr.size;
 }
 
 const GETATTR = wire.VnmsgSetgetattr.offsets;
+
+function attributeTtl({ connection }: PuffsCall, value: Attributes): number {
+  const seconds = value.attrTimeout ?? connection.attributeTimeout;
+  return seconds === Number.POSITIVE_INFINITY ? 0 : seconds;
+}
 
 function writeTtl(call: PuffsCall, at: number, seconds: number): void {
   setTtl(call.vattr.atime, seconds);
@@ -104,9 +108,9 @@ function told(call: PuffsCall, node: object, value: Attributes): Outcome {
   if (!connection.tells) return row.message.size;
   wire.Vattr.write(frame.replyView, at.va, vattr);
   return after(call, attributesOf(call, call.node), (c, directory) => {
-    writeTtl(c, at.vaTtl, value.attrTimeout ?? connection.attributeTimeout);
+    writeTtl(c, at.vaTtl, attributeTtl(c, value));
     // A name that the kernel knows it lets everyone use, whoever may search the directory.
-    const open = (directory.mode & 0o111) === 0o111;
+    const open = (directory.mode & 0o111) === 0o111 && !connection.node.access;
     writeTtl(c, at.cnTtl, open ? (value.entryTimeout ?? connection.entryTimeout) : 0);
     return row.message.size;
   });

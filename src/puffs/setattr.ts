@@ -88,8 +88,17 @@ function isSame(one: Time, other: Time): boolean {
 
 function set(call: PuffsCall, changes: Changes): Outcome {
   const { node } = call.connection;
+  const { mode, uid, gid } = changes;
+  const permits = mode !== undefined || uid !== undefined || gid !== undefined;
   const answer = node.setattr?.(call.node, changes, call) as Awaitable<Attributes | undefined>;
-  return after(call, answer, told);
+  return after(call, answer, permits ? searched : told);
+}
+
+/** Who may search a directory has changed: names that the kernel knows it would go on letting everyone use. */
+function searched(call: PuffsCall, changed: Attributes | undefined): Outcome {
+  const { connection, vnode } = call;
+  if (connection.tells && connection.isDirectory(vnode)) connection.forgetNames?.(vnode.node);
+  return told(call, changed);
 }
 
 /** Where the kernel wants to hear of them it is told the attributes that result. */

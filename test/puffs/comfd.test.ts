@@ -94,7 +94,8 @@ test("flags of the kernel's are an option, with those that always hold", async (
   expect(libraryFlags & 0xfff).toBe(asked);
   const { kernel } = playKernel(server.end, mount);
   const { va, vaTtl, cnTtl } = await kernel.create(kernel.root, "file", 0o640, CALLER);
-  expect([va.mode, vaTtl.sec > 1000, cnTtl.sec > 1000]).toEqual([0o640, true, true]);
+  // Attributes that links and names change behind the kernel's back are not believed for ever.
+  expect([va.mode, vaTtl.sec, cnTtl.sec > 1000]).toEqual([0o640, 0, true]);
   await kernel.detach();
   expect(await server.exit).toBe(0);
 }, 60_000);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { S_IFIFO } from "../../src/mode.ts";
 import type { Changes } from "../../src/operations.ts";
-import { VattrFlags, Vtype } from "../../src/puffs/flags.ts";
+import { KernelFlags, VattrFlags, Vtype } from "../../src/puffs/flags.ts";
 import { ALICE, BOB, codeOf, find, memory, ROOT, rig, system } from "./rig.ts";
 
 /*
@@ -121,5 +121,40 @@ describe("a size", () => {
     const { newnode } = await kernel.create(kernel.root, "file", 0o666, ROOT);
     expect(await codeOf(kernel.setattr(kernel.root, { size: 0 }, ROOT))).toBe("EISDIR");
     expect(await codeOf(kernel.setattr(newnode, { size: -2 }, ROOT))).toBe("EINVAL");
+  });
+});
+
+describe("with CACHE_FS_TTL", () => {
+  const TTL = { puffsFlags: KernelFlags.CACHE_FS_TTL };
+
+  test("names are forgotten when others may search their directory, and only then", async () => {
+    const { kernel, connection } = rig(await memory(["mode=755"]), TTL);
+    const forgotten: object[] = [];
+    connection.forgetNames = (directory) => forgotten.push(directory);
+    const { newnode: inner } = await kernel.mkdir(kernel.root, "d", 0o755, ROOT);
+    const { newnode: file } = await kernel.create(inner, "f", 0o755, ROOT);
+    await kernel.setattr(file, { mode: 0o600 }, ROOT);
+    await kernel.setattr(inner, { mtime: EXPLICIT }, ROOT);
+    expect(forgotten).toEqual([]);
+    await kernel.setattr(inner, { mode: 0o700 }, ROOT);
+    await kernel.setattr(kernel.root, { uid: 5 }, ROOT);
+    expect(forgotten.length).toBe(2);
+    const { cnTtl } = await kernel.lookup(inner, { name: "f" }, ROOT);
+    expect(cnTtl).toEqual({ sec: 0, nsec: 0 });
+  });
+
+  test("names are not kept where the plugin decides who may search, attributes as long as it says", async () => {
+    const { kernel } = rig(
+      { ...system({ access: () => undefined }), timeouts: { names: 60, attributes: 7 } },
+      TTL,
+    );
+    const { cnTtl, vaTtl } = await find(kernel, "file");
+    expect([cnTtl.sec, vaTtl.sec]).toEqual([0, 7]);
+    const { kernel: open } = rig(
+      { ...system({}), timeouts: { names: 60, attributes: Number.POSITIVE_INFINITY } },
+      TTL,
+    );
+    const told = await find(open, "file");
+    expect([told.cnTtl.sec, told.vaTtl.sec]).toEqual([60, 0]);
   });
 });
