@@ -39,6 +39,8 @@ export interface Row {
   readonly asked?: "never" | readonly Need[];
   /** NetBSD's number of the error that answers it all the same, where the plugin lacks what it needs; 0: it is granted. */
   readonly absent: number;
+  /** Where the kernel asks by itself it is granted then: it writes back what it keeps, whatever the mount said. */
+  readonly granted: boolean;
   /** What the caller sees then: for the docs. */
   readonly otherwise?: string;
   /** The request is about a node: its cookie is looked up before. False: about the mount. */
@@ -60,6 +62,7 @@ interface Definition<In extends AnyStruct> {
   readonly needs?: readonly Need[];
   readonly asked?: Row["asked"];
   readonly absent?: keyof typeof NETBSD | "OK";
+  readonly granted?: true;
   readonly otherwise?: string;
   readonly node?: boolean;
   readonly attribute?: true;
@@ -80,6 +83,7 @@ function op<In extends AnyStruct>(definition: Definition<In>): Unnumbered {
     credential,
     absent: absent === "OK" ? 0 : NETBSD[absent],
     node,
+    granted: definition.granted ?? false,
     attribute: definition.attribute ?? false,
     parked: definition.parked ?? false,
   } as unknown as Unnumbered;
@@ -191,6 +195,7 @@ const VN: Partial<Record<keyof typeof Vn, Unnumbered>> = {
     message: wire.VnmsgSetgetattr,
     in: a.Setgetattr,
     needs: ["node.setattr"],
+    granted: true,
     otherwise: "chmod(2), chown(2), truncate(2), utimes(2) fail with EOPNOTSUPP",
     run: setattr,
   }),

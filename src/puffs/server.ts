@@ -9,7 +9,7 @@ import { PuffsCall } from "./call.ts";
 import type { Connection } from "./connection.ts";
 import { vnodeOf } from "./cookie.ts";
 import { errnoName, errnoNumber, NETBSD } from "./errno.ts";
-import { Err, Limits, OPCLASS_MASK, Opclass, OpFlags } from "./flags.ts";
+import { CredType, Err, Limits, OPCLASS_MASK, Opclass, OpFlags } from "./flags.ts";
 import { type Row, rowOf } from "./ops.ts";
 import * as wire from "./structs.ts";
 import { replyLine, requestLine } from "./trace.ts";
@@ -42,7 +42,10 @@ export class PuffsServer implements Serving {
     const isVfs = group === Opclass.VFS;
     const row = isVfs || group === Opclass.VN ? rowOf(isVfs, number) : undefined;
     const absent = row ? this.#connection.absent[row.index] : NETBSD.EOPNOTSUPP;
-    if (absent !== undefined) return this.#refuse(frame, row, forgotten, absent);
+    if (absent !== undefined) {
+      const granted = row?.granted && byKernel(frame, row);
+      return this.#refuse(frame, row, forgotten, granted ? 0 : absent);
+    }
     const call = this.#idle.pop() ?? new PuffsCall(this.#connection);
     const error = this.#open(call, row as Row, frame, forgotten);
     if (error !== 0) {
@@ -281,6 +284,12 @@ const SLASH = 0x2f;
 const NEVER = -1;
 
 const IO_ERROR = new Errno("EIO");
+
+/** Whether the kernel asks for itself, and not for a process. */
+function byKernel({ requestView, length }: Frame, { credential }: Row): boolean {
+  const type = credential + wire.Kcred.offsets.type;
+  return type < length && requestView.getUint8(type) !== CredType.UUC;
+}
 
 function letGo(vnodes: Connection["vnodes"], vnode: Vnode): void {
   vnode.pending--;

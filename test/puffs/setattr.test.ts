@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { S_IFIFO } from "../../src/mode.ts";
 import type { Changes } from "../../src/operations.ts";
 import { KernelFlags, VattrFlags, Vtype } from "../../src/puffs/flags.ts";
+import { FSCRED } from "../../src/puffs/kernel.ts";
 import { ALICE, BOB, codeOf, find, memory, ROOT, rig, system } from "./rig.ts";
 
 /*
@@ -122,6 +123,13 @@ describe("a size", () => {
     expect(await codeOf(kernel.setattr(kernel.root, { size: 0 }, ROOT))).toBe("EISDIR");
     expect(await codeOf(kernel.setattr(newnode, { size: -2 }, ROOT))).toBe("EINVAL");
   });
+});
+
+test("without setattr a process is refused, what the kernel writes back is not", async () => {
+  const { kernel } = rig(system({}), { puffsFlags: KernelFlags.ALLOPS });
+  const { newnode } = await find(kernel, "file");
+  expect(await codeOf(kernel.setattr(newnode, { mode: 0o600 }, ROOT))).toBe("EOPNOTSUPP");
+  expect(await codeOf(kernel.setattr(newnode, { size: 9, atime: READ }, FSCRED))).toBe("OK");
 });
 
 describe("with CACHE_FS_TTL", () => {
