@@ -122,6 +122,16 @@ export const limit64 = scalar<number>(8, readUnsigned("0x1fffffffffffff"), write
  */
 export const nearest64 = scalar<number>(8, readUnsigned(joined), write64);
 
+/**
+ * Likewise where different numbers must stay different ones, as far as that goes: what is beyond 2 ** 53 is folded, the upper bits into
+ * those below. Servers number nodes of their own making from 2 ** 63 on (hanwen/go-fuse, fs/bridge.go).
+ */
+export const folded64 = scalar<number>(
+  8,
+  `(${readHigh} === 0 ? view.getUint32(@, true) : ((high & 0x1fffff) ^ ((high >>> 21) << 10)) * 0x100000000 + view.getUint32(@, true))`,
+  write64,
+);
+
 /** An i64 that may be negative: seconds since 1970, offsets. Outside -(2 ** 53) ... 2 ** 53 - 1 it is `Malformed`. */
 export const signed64 = scalar<number>(8, readSigned, write64);
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import {
   bytes,
+  folded64,
   i32,
   id53,
   length64,
@@ -180,6 +181,20 @@ describe("64 bits", () => {
       S.write(target, 0, { value });
       expect(hex(target)).toBe("ffffffffffffff7f");
     }
+  });
+
+  test("folded64 keeps what fits, and different numbers beyond different", () => {
+    const S = struct({ value: folded64 });
+    const view = new DataView(new ArrayBuffer(8));
+    const read = (value: bigint) => {
+      view.setBigUint64(0, value, true);
+      return S.read(view, 0).value;
+    };
+    const kept = [5n, 2n ** 32n + 1n, 2n ** 53n - 1n];
+    expect(kept.map(read)).toEqual(kept.map(Number));
+    const folded = [2n ** 63n, 2n ** 63n + 1n, 2n ** 64n - 1n, 2n ** 53n].map(read);
+    expect(folded.every(Number.isSafeInteger)).toBe(true);
+    expect(new Set(folded).size).toBe(4);
   });
 
   test("nearest64 takes the nearest double", () => {

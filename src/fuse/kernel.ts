@@ -360,7 +360,7 @@ export class FuseKernel extends Exchange {
   /** An empty answer is the end of the directory. */
   readdir(nodeid: number, fields: In<typeof ReaddirIn>, caller: Caller): Promise<DirectoryEntry[]> {
     const bounded = upTo(fields.size ?? 0);
-    const decode = (bytes: Uint8Array) => decodeDirents(bounded(bytes));
+    const decode = (bytes: Uint8Array) => someOf(decodeDirents(bounded(bytes)), bytes);
     return this.ask(Opcode.READDIR, nodeid, caller, decode, this.#in(ReaddirIn, fields));
   }
 
@@ -372,7 +372,7 @@ export class FuseKernel extends Exchange {
   ): Promise<DirectoryEntryPlus[]> {
     const bounded = upTo(fields.size ?? 0);
     const decode = (bytes: Uint8Array) =>
-      decodeDirentsPlus(bounded(bytes), wire.EntryOut.at(this.minor));
+      someOf(decodeDirentsPlus(bounded(bytes), wire.EntryOut.at(this.minor)), bytes);
     return this.ask(Opcode.READDIRPLUS, nodeid, caller, decode, this.#in(ReaddirIn, fields));
   }
 
@@ -507,6 +507,13 @@ function upTo(size: number): Decode<Uint8Array> {
       throw new Refusal(`${bytes.length} bytes where ${size} were asked for`);
     return bytes.slice();
   };
+}
+
+/** Bytes that hold no entry would look like the end of the directory. */
+function someOf<Entry>(entries: Entry[], bytes: Uint8Array): Entry[] {
+  if (entries.length === 0 && bytes.length > 0)
+    throw new Refusal(`${bytes.length} bytes without an entry`);
+  return entries;
 }
 
 function target(bytes: Uint8Array): string {

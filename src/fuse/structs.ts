@@ -5,6 +5,7 @@
  */
 import {
   bytes,
+  folded64,
   i32,
   id53,
   length64,
@@ -28,7 +29,7 @@ const flags64 = length64;
  * and the rest of the minor from bit 20 on (new_encode_dev of linux/kdev_t.h).
  */
 export const Attr = struct({
-  ino: nearest64,
+  ino: folded64,
   size: length64,
   blocks: length64,
   atime: signed64,
@@ -436,7 +437,7 @@ export const OutHeader = struct({
 
 /** Followed by `namelen` bytes of name and zeros up to a multiple of 8. `off` is the cookie of the next entry. */
 export const Dirent = struct({
-  ino: nearest64,
+  ino: folded64,
   off: id53,
   namelen: u32,
   type: u32,

@@ -1,4 +1,4 @@
-import { EBADF, ENOENT, EPERM } from "../../errno.ts";
+import { EBADF, ENOENT, EPERM, ESTALE } from "../../errno.ts";
 import { FopenFlags, FsyncFlags, O, O_ACCMODE, ReleaseFlags } from "../../fuse/flags.ts";
 import type { Call, File, NodeOperations } from "../../operations.ts";
 import { type Context, isCode } from "../context.ts";
@@ -32,9 +32,14 @@ async function open(
 ): Promise<undefined> {
   if (node.removed && !node.isOpen) throw ENOENT;
   if ((file.flags & O_ACCMODE) === O_ACCMODE) throw EPERM;
-  const handle = await openFor(context, node, file.flags, call);
+  // From now on the end of the last open leaves the handles alone.
   node.opens++;
-  const { openFlags } = handle;
+  const { openFlags } = await openFor(context, node, file.flags, call).catch((error) => {
+    node.opens--;
+    // It may have ended meanwhile for all others.
+    void inactive(context, node, undefined);
+    throw error;
+  });
   file.directIo ||= (openFlags & FopenFlags.DIRECT_IO) !== 0;
   file.keepCache ||= (openFlags & FopenFlags.KEEP_CACHE) !== 0;
   file.stream ||= (openFlags & (FopenFlags.NONSEEKABLE | FopenFlags.STREAM)) !== 0;
@@ -52,9 +57,9 @@ export async function openFor(
   flags: number,
   call: Call | undefined,
 ): Promise<Handle> {
+  if (node.session !== context.session) throw ESTALE;
   const writes = (flags & O_ACCMODE) !== O.RDONLY && !node.isDirectory;
   const there = () => (writes ? node.write : node.reader);
-  // Not in turn with the end of the last open: that looks at `opens` and takes the handles away in one go, before it lets go.
   return node.opening.during(async () => {
     const handle = there();
     if (handle) return handle;

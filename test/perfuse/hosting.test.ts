@@ -1,0 +1,298 @@
+import { describe, expect, test } from "bun:test";
+import { closeDescriptor } from "../../ffi/device.ts";
+import { socketPair } from "../../ffi/socket.ts";
+import { host, type ObservedExchange } from "../../src/perfuse/host.ts";
+import type { PerfuseNode } from "../../src/perfuse/node.ts";
+import type { Usermount } from "../../src/usermount.ts";
+import { bytes, viewOf } from "../support/wire.ts";
+import {
+  attrOut,
+  callOf,
+  codeOf,
+  DIRECTORY,
+  entryOut,
+  fileOf,
+  initOut,
+  openOut,
+  Scripted,
+  stage,
+} from "./scripted.ts";
+import { NOWHERE } from "./support.ts";
+
+const DONE = new Uint8Array(0);
+const report = () => {};
+
+describe("INIT", () => {
+  test("offers 7.13 and what daemons of Linux like to hear of", async () => {
+    const { daemon, end } = await stage();
+    const body = viewOf(daemon.of("INIT")[0]?.body ?? DONE);
+    expect([0, 4, 8].map((at) => body.getUint32(at, true))).toEqual([7, 13, 131072]);
+    // ASYNC_READ, POSIX_LOCKS, ATOMIC_O_TRUNC, BIG_WRITES, DONT_MASK, FLOCK_LOCKS, DO_READDIRPLUS, MAX_PAGES
+    expect(body.getUint32(12, true)).toBe(0x40246b);
+    await end();
+  });
+
+  test("an answer that says no is the reason", async () => {
+    const daemon = new Scripted({ INIT: () => ({ errno: 1 }) });
+    expect(await codeOf(host({ socket: daemon.socket, usermount: NOWHERE, report }))).toBe("EPERM");
+    daemon.close();
+  });
+
+  test("none in time: ETIMEDOUT", async () => {
+    const daemon = new Scripted({ INIT: () => undefined });
+    const hosting = host({ socket: daemon.socket, usermount: NOWHERE, report, patience: 20 });
+    expect(await codeOf(hosting)).toBe("ETIMEDOUT");
+    daemon.close();
+  });
+
+  test("a daemon that ends instead: ENOTCONN", async () => {
+    const [ours, theirs] = socketPair("seqpacket");
+    closeDescriptor(theirs);
+    expect(await codeOf(host({ socket: ours, usermount: NOWHERE, report }))).toBe("ENOTCONN");
+  });
+
+  test("another protocol, or none: EPROTO", async () => {
+    for (const body of [bytes(8, 1, 0, 0), bytes(7), bytes("hello there, kernel")]) {
+      const daemon = new Scripted({ INIT: () => body });
+      const hosting = host({ socket: daemon.socket, usermount: NOWHERE, report });
+      expect(await codeOf(hosting)).toBe("EPROTO");
+      daemon.close();
+    }
+  });
+
+  test("its sizes are honoured", async () => {
+    const { daemon, node, root, end } = await stage({
+      INIT: () => initOut({ maxWrite: 65536, maxReadahead: 8192 }),
+      LOOKUP: () => entryOut(5),
+      READ: () => DONE,
+    });
+    const file = (await node.lookup(root, "a", callOf())) as PerfuseNode;
+    await node.open(file, fileOf(0), callOf());
+    await node.read(file, new Uint8Array(2000), 0, callOf());
+    expect(viewOf(daemon.of("READ")[0]?.body ?? DONE).getUint32(16, true)).toBe(8192);
+    await end();
+  });
+});
+
+describe("a message of a megabyte", () => {
+  test("passes both ways", async () => {
+    const size = 1 << 20;
+    const content = Uint8Array.from({ length: size }, (_, i) => i * 7);
+    const { daemon, node, root, end } = await stage({
+      INIT: () => initOut({ flags: 1 << 22, maxWrite: size }),
+      LOOKUP: () => entryOut(5),
+      READ: () => content,
+      WRITE: ({ body }) => bytes(body.length - 40, 0),
+    });
+    const file = (await node.lookup(root, "a", callOf())) as PerfuseNode;
+    await node.open(file, fileOf(2), callOf());
+    const into = new Uint8Array(size);
+    expect(await node.read(file, into, 0, callOf())).toBe(size);
+    expect(Buffer.compare(into, content)).toBe(0);
+    expect(await node.write(file, content, 0, callOf())).toBe(size);
+    const written = daemon.of("WRITE")[0]?.body.subarray(40) ?? DONE;
+    expect(Buffer.compare(written, content)).toBe(0);
+    await end();
+  });
+
+  test("that is too long for the socket is an error of that request alone", async () => {
+    const { node, root, end } = await stage({ LOOKUP: () => entryOut(5) });
+    const file = (await node.lookup(root, "a", callOf())) as PerfuseNode;
+    const value = new Uint8Array(1 << 24);
+    expect(await codeOf(node.setextattr(file, "user", "x", value, "any", callOf()))).toBe("EIO");
+    expect(await codeOf(node.getattr(file, callOf()))).toBe("answered");
+    await end();
+  });
+});
+
+test("more requests than the socket has room for wait, and are all answered", async () => {
+  const { daemon, node, root, end } = await stage({ LOOKUP: () => entryOut(5) });
+  const file = (await node.lookup(root, "a", callOf())) as PerfuseNode;
+  const call = callOf();
+  const all = Array.from({ length: 2000 }, () => node.getattr(file, call));
+  expect((await Promise.all(all)).length).toBe(2000);
+  expect(daemon.of("GETATTR").length).toBe(2000);
+  await end();
+});
+
+describe("the end", () => {
+  test("comes in order: RELEASE, FORGET, DESTROY", async () => {
+    const { daemon, hosting, node, root, end } = await stage({ LOOKUP: () => entryOut(5) });
+    const file = (await node.lookup(root, "a", callOf())) as PerfuseNode;
+    await node.open(file, fileOf(2), callOf());
+    expect(hosting.counts).toEqual({ nodes: 2, exchanges: 0, leaked: 0 });
+    await hosting.fileSystem.fs?.unmount?.();
+    await hosting.ended;
+    expect(daemon.heard().slice(2)).toEqual(["RELEASE 5", "FORGET 5", "DESTROY 0"]);
+    expect(await codeOf(node.getattr(file, callOf()))).toBe("ENOTCONN");
+    await end();
+  });
+
+  test("of a daemon in the middle answers every request once, at once", async () => {
+    const { daemon, hosting, node, root, end } = await stage({
+      LOOKUP: () => entryOut(5),
+      GETATTR: () => undefined,
+    });
+    const file = (await node.lookup(root, "a", callOf())) as PerfuseNode;
+    const all = Array.from({ length: 50 }, () => codeOf(node.getattr(file, callOf())));
+    await daemon.until("GETATTR", 50);
+    daemon.close();
+    expect(new Set(await Promise.all(all))).toEqual(new Set(["ENOTCONN"]));
+    await hosting.ended;
+    expect(await codeOf(node.lookup(root, "a", callOf()))).toBe("ENOTCONN");
+    await node.inactive(file, undefined);
+    await node.reclaim(file);
+    await end();
+  });
+
+  test("of one daemon can be the beginning of another", async () => {
+    const first = await stage({ LOOKUP: () => entryOut(5) });
+    const { hosting, node, root } = first;
+    const old = (await node.lookup(root, "a", callOf())) as PerfuseNode;
+    await node.open(old, fileOf(2), callOf());
+    first.daemon.close();
+    await hosting.ended;
+    const second = new Scripted({
+      LOOKUP: () => entryOut(5, { size: 8 }),
+      GETATTR: ({ nodeid }) => attrOut(nodeid === 1 ? { ...DIRECTORY, ino: 99 } : {}),
+    });
+    await hosting.resume(second.socket);
+    const ended = Promise.race([hosting.ended.then(() => "ended"), Bun.sleep(5).then(() => "on")]);
+    expect(await ended).toBe("on");
+    for (const action of [
+      node.getattr(old, callOf()),
+      node.read(old, new Uint8Array(1), 0, callOf()),
+      node.open(old, fileOf(0), callOf()),
+    ])
+      expect(await codeOf(action)).toBe("ESTALE");
+    expect((await node.getattr(root, callOf())) as object).toMatchObject({ ino: 99 });
+    const young = (await node.lookup(root, "a", callOf())) as PerfuseNode;
+    expect(young).not.toBe(old);
+    await node.inactive(old, fileOf(2));
+    await node.reclaim(old);
+    await hosting.close();
+    expect(second.heard()).toEqual(["GETATTR 1", "LOOKUP 1", "FORGET 5", "DESTROY 0"]);
+    second.close();
+  });
+
+  test("a successor that does not answer leaves things as they are", async () => {
+    const { hosting, node, root, end } = await stage({}, { patience: 20 });
+    const mute = new Scripted({ INIT: () => undefined });
+    expect(await codeOf(hosting.resume(mute.socket))).toBe("ETIMEDOUT");
+    expect(await codeOf(node.getattr(root, callOf()))).toBe("answered");
+    mute.close();
+    await end();
+  });
+});
+
+describe("notifications", () => {
+  /** A usermount that notes its calls. */
+  function noting(): { usermount: Usermount; calls: unknown[][] } {
+    const calls: unknown[][] = [];
+    const usermount = new Proxy({} as Usermount, {
+      get:
+        (_, name) =>
+        (...values: unknown[]) => {
+          calls.push([name, ...values]);
+          return Promise.resolve();
+        },
+    });
+    return { usermount, calls };
+  }
+
+  test("of what is not true any more go on to the kernel, those of nodes not known do not", async () => {
+    const { usermount, calls } = noting();
+    const { daemon, node, root, reports, end } = await stage(
+      { LOOKUP: () => entryOut(5) },
+      {},
+      usermount,
+    );
+    const file = (await node.lookup(root, "a", callOf())) as PerfuseNode;
+    daemon.notify(2, 5n, 4096n, 10n); // INVAL_INODE
+    daemon.notify(2, 5n, -1n, 0n);
+    daemon.notify(2, 99n, 0n, 0n);
+    daemon.notify(3, 1n, 1, 0, "a\0"); // INVAL_ENTRY
+    daemon.notify(3, 1n, 1, 1, "a\0");
+    daemon.notify(6, 1n, 5n, 1, 0, "a\0"); // DELETE
+    daemon.notify(4, 5n, 2n, 3, 0, "xyz"); // STORE
+    daemon.notify(8); // INC_EPOCH
+    await node.getattr(root, callOf());
+    expect(calls).toEqual([
+      ["invalidateNode", file, 4096, 10],
+      ["invalidateNode", file, -1, 0],
+      ["invalidateName", root, "a"],
+      ["expireName", root, "a"],
+      ["announceRemoved", root, "a", file],
+      ["store", file, 2, bytes("xyz")],
+      ["invalidateAllNames"],
+    ]);
+    expect(reports).toEqual([]);
+    await end();
+  });
+
+  test("that want what is cached are answered, with what the daemon itself says if nothing is", async () => {
+    const { daemon, node, root, end } = await stage({
+      LOOKUP: () => entryOut(5),
+      READ: () => bytes("from the daemon"),
+    });
+    await node.lookup(root, "a", callOf());
+    daemon.notify(5, 444n, 5n, 2n, 100, 0); // RETRIEVE
+    const reply = await daemon.until("NOTIFY_REPLY");
+    expect([reply.unique, reply.nodeid, reply.text(40)]).toEqual([444n, 5, "from the daemon"]);
+    const cached = new Proxy({} as Usermount, {
+      get: () => () => Promise.resolve(bytes("from the cache")),
+    });
+    await end();
+    const other = await stage({ LOOKUP: () => entryOut(5) }, {}, cached);
+    await other.node.lookup(other.root, "a", callOf());
+    other.daemon.notify(5, 445n, 5n, 2n, 100, 0);
+    expect((await other.daemon.until("NOTIFY_REPLY")).text(40)).toBe("from the cache");
+    await other.end();
+  });
+});
+
+test("who observes sees each exchange begin and end, with the names of what it is about", async () => {
+  const seen: string[] = [];
+  const open = new Set<ObservedExchange>();
+  let messages = 0;
+  const { node, root, end } = await stage(
+    { LOOKUP: ({ nodeid }) => (nodeid === 1 ? entryOut(5, DIRECTORY) : { errno: 2 }) },
+    {
+      observe: {
+        begin(exchange) {
+          open.add(exchange);
+          const { opcode, nodeid, name, path } = exchange;
+          seen.push(`${opcode} ${nodeid} "${name}" ${path}`);
+        },
+        end(exchange, error) {
+          expect(open.delete(exchange)).toBe(true);
+          seen.push(`${exchange.opcode} ${error}`);
+        },
+        message() {
+          messages++;
+        },
+      },
+    },
+  );
+  const directory = (await node.lookup(root, "d", callOf())) as PerfuseNode;
+  await node.lookup(directory, "x", callOf());
+  await end();
+  expect(seen).toEqual([
+    ...['26 1 "" undefined', "26 undefined"].map((line) => line.replace("26 1", "26 0")),
+    ...['1 1 "" d', "1 undefined", '1 5 "d" x', "1 ENOENT"],
+    ...['2 5 "d" undefined', "2 undefined", '38 0 "" undefined', "38 undefined"],
+  ]);
+  expect(open.size).toBe(0);
+  expect(messages).toBe(9);
+});
+
+test("CREATE of what is open already closes the handle that is one too many", async () => {
+  let fh = 70;
+  const { daemon, node, root, end } = await stage({
+    CREATE: () => bytes(entryOut(5), openOut(fh++)),
+  });
+  for (let i = 0; i < 2; i++) await node.create(root, "a", 0o100644, callOf());
+  const released = await daemon.until("RELEASE");
+  expect(viewOf(released.body).getUint32(0, true)).toBe(70);
+  await end();
+});
