@@ -60,12 +60,16 @@ export class Context {
     if (session !== this.session) return Promise.reject(ESTALE);
     if (session.over) return Promise.reject(ENOTCONN);
     const { kernel } = session;
-    const answer = send(kernel, call ? { uid: call.uid, gid: call.gid, pid: call.pid } : KERNEL);
-    if (call) {
-      const unique = kernel.lastUnique;
-      const { signal } = call;
-      if (signal.aborted) interrupt(kernel, unique);
-      else signal.addEventListener("abort", () => interrupt(kernel, unique), ONCE);
+    if (!call) return send(kernel, KERNEL);
+    const { signal, uid, gid, pid } = call;
+    const answer = send(kernel, { uid, gid, pid });
+    const unique = kernel.lastUnique;
+    const abort = () => interrupt(kernel, unique);
+    if (signal.aborted) abort();
+    else {
+      signal.addEventListener("abort", abort);
+      const done = () => signal.removeEventListener("abort", abort);
+      answer.then(done, done);
     }
     return answer;
   }
@@ -83,8 +87,6 @@ export class Context {
 
 /** Sends one request, in the same turn. */
 type Send<T> = (kernel: FuseKernel, caller: Caller) => Promise<T>;
-
-const ONCE = { once: true };
 
 function interrupt(kernel: FuseKernel, unique: number): void {
   try {

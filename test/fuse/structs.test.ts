@@ -184,7 +184,7 @@ describe("values", () => {
       entryValidNsec: 10,
       attrValidNsec: 11,
       attr: {
-        ino: 2 ** 64 - 4096,
+        ino: (2 ** 21 - 1 - (2 ** 11 - 1) * 2 ** 10) * 2 ** 32 + 2 ** 32 - 4097, // folded
         size: 0x123456789a,
         blocks: 13,
         atime: -14,

@@ -68,7 +68,7 @@ describe("INIT", () => {
     });
     const file = (await node.lookup(root, "a", callOf())) as PerfuseNode;
     await node.open(file, fileOf(0), callOf());
-    await node.read(file, new Uint8Array(2000), 0, callOf());
+    await node.read(file, new Uint8Array(20_000), 0, callOf());
     expect(viewOf(daemon.of("READ")[0]?.body ?? DONE).getUint32(16, true)).toBe(8192);
     await end();
   });
