@@ -125,7 +125,6 @@ export class Session {
       clearTimeout(late);
     }
     const { maxReadahead = 0, maxWrite = PAGE } = kernel.settled ?? {};
-    // Below 7.13 the kernel wrote a page at a time without BIG_WRITES.
     const most = kernel.agreed("MAX_PAGES") ? Math.max(maxWrite, PAGES) : PAGES;
     this.writeSize = Math.min(maxWrite, most, room - PAGE);
     const ahead = maxReadahead >= PAGE && maxReadahead < READAHEAD ? maxReadahead : most;

@@ -28,7 +28,7 @@ test("a frame is asked as often as it is to be, and answered by as many bytes", 
     const answerer: ChildProcess = spawn(program, ["answer", "3", String(reply)], {
       stdio: ["ignore", "ignore", "inherit", far],
     });
-    const client = new Client(program, ["ask", "3", "500", path, String(expected)], near);
+    const client = new Client([program, "ask", "3", "500", path, String(expected)], near);
     closeDescriptor(near);
     closeDescriptor(far);
     try {

@@ -68,6 +68,17 @@ async function open(wire: Wire, node: number, opcode = 14, flags = 2): Promise<b
   return viewOf(await wire.ask(opcode, node, flags, 0)).getBigUint64(16, true);
 }
 
+test("a node that lookup answered and the kernel is not told of is reclaimed", async () => {
+  const reclaimed: object[] = [];
+  const wire = served({
+    lookup: () => KNOWN,
+    getattr: () => EACCES,
+    reclaim: (node) => void reclaimed.push(node),
+  });
+  expect(await errorFrom(wire, 1, 1, "name\0")).toBe(13);
+  expect(reclaimed).toEqual([KNOWN]);
+});
+
 describe("INIT", () => {
   const ASKED = 131072;
   // What a plugin with all operations honours, by bit.

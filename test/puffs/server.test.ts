@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { ENODATA } from "../../src/errno.ts";
+import { EIO, ENODATA } from "../../src/errno.ts";
 import { type Frame, frameOf, viewOf } from "../../src/frame.ts";
 import type { Call, File } from "../../src/operations.ts";
+import type { AnyFileSystem } from "../../src/plugin.ts";
 import { FileMode, Nameiop, Opclass, Setback, Vn, Vtype } from "../../src/puffs/flags.ts";
 import * as wire from "../../src/puffs/structs.ts";
 import { PuffsUsermount } from "../../src/puffs/usermount.ts";
@@ -30,6 +31,24 @@ describe("cookies", () => {
     const { kernel } = rig(await memory());
     for (const cookie of [0, 1, 2, 2 ** 33 + 7, 2 ** 63])
       expect(await codeOf(kernel.getattr(cookie, ROOT))).toBe("ESTALE");
+  });
+
+  test("of nodes that the kernel is not told of after all are reclaimed", async () => {
+    const reclaimed: object[] = [];
+    const fails = { getattr: false };
+    const served = system({ reclaim: (node) => void reclaimed.push(node) });
+    const { getattr } = served.node;
+    const node = {
+      ...served.node,
+      getattr: (one: object, call: Call) =>
+        fails.getattr && one === served.file ? EIO : getattr?.(one, call),
+    };
+    const { kernel } = rig({ ...served, node } as AnyFileSystem);
+    expect(await codeOf(find(kernel, "file", Nameiop.DELETE, BOB))).toBe("EACCES");
+    expect(reclaimed).toEqual([served.file]);
+    fails.getattr = true;
+    expect(await codeOf(find(kernel, "file"))).toBe("EIO");
+    expect(reclaimed.length).toBe(2);
   });
 
   test("are kept until as many lookups are forgotten as were told", async () => {
