@@ -1,8 +1,8 @@
 /** What node's `process` lacks. */
-import { FFIType } from "bun:ffi";
+import { FFIType, ptr } from "bun:ffi";
 import { closeSync, constants as files, fstatSync, ftruncateSync, openSync } from "node:fs";
 import { constants } from "node:os";
-import { bind, check } from "./libc.ts";
+import { bind, check, cstring, errno, SystemError } from "./libc.ts";
 import { MAP_SHARED, map } from "./memory.ts";
 
 /**
@@ -28,6 +28,43 @@ export function setNoNewPrivileges(): void {
  */
 export function setsid(): number {
   return check(libc.setsid(), "setsid");
+}
+
+/**
+ * Makes this process another program's (execve(2)): same number, same parent, same credentials; of the
+ * descriptors those below `descriptors`, the rest are closed. What the runtime does about signals is
+ * undone. Does not return; throws SystemError.
+ */
+export function replaceProgram(
+  path: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  { descriptors }: { readonly descriptors: number },
+): never {
+  const variables = Object.entries(env).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${value}`],
+  );
+  const program = cstring(path);
+  const [argv, envp] = [args, variables].map(stringArray) as [StringArray, StringArray];
+  // A signal that is ignored, or blocked, stays so in the next program.
+  libc.signal(constants.signals.SIGPIPE, SIG_DFL);
+  libc.sigprocmask(SIG_SETMASK, new BigUint64Array(16), null);
+  libc.close_range(descriptors, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC);
+  libc.execve(program, argv.pointers, envp.pointers);
+  throw new SystemError("execve", errno(), path);
+}
+
+/** Texts in C: their addresses and a NULL. The texts must live as long. */
+interface StringArray {
+  readonly pointers: BigUint64Array;
+  readonly texts: readonly Uint8Array[];
+}
+
+function stringArray(strings: readonly string[]): StringArray {
+  const texts = strings.map(cstring);
+  const pointers = new BigUint64Array(texts.length + 1);
+  for (const [index, text] of texts.entries()) pointers[index] = BigInt(ptr(text));
+  return { pointers, texts };
 }
 
 /**
@@ -62,12 +99,22 @@ const PR_SET_PDEATHSIG = 1;
 const PR_SET_NO_NEW_PRIVS = 38;
 const RLIMIT_NOFILE = 7;
 
+// <signal.h> and <linux/close_range.h>
+const SIG_DFL = null;
+const SIG_SETMASK = 2;
+const CLOSE_RANGE_CLOEXEC = 4;
+const LAST_DESCRIPTOR = 0xffffffff;
+
 const libc = bind({
   prctl: {
     args: ["i32", FFIType.u64_fast, FFIType.u64_fast, FFIType.u64_fast, FFIType.u64_fast],
     returns: "i32",
   },
   setsid: { args: [], returns: "i32" },
+  signal: { args: ["i32", "ptr"], returns: "ptr" },
+  sigprocmask: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+  close_range: { args: ["u32", "u32", "i32"], returns: "i32" },
+  execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   getrlimit: { args: ["i32", "ptr"], returns: "i32" },
   setrlimit: { args: ["i32", "ptr"], returns: "i32" },
 });

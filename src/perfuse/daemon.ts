@@ -1,0 +1,180 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { fstatSync } from "node:fs";
+import { basename } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { closeDescriptor } from "../../ffi/device.ts";
+import { setReceiveBuffer, setSendBuffer } from "../../ffi/seqpacket.ts";
+import { receiveDescriptor, socketPair } from "../../ffi/socket.ts";
+import { exitCodes, Failure, messageOf } from "../failure.ts";
+import { selfCommand } from "../self.ts";
+import type { Log } from "../session.ts";
+import { holdersOf } from "./holders.ts";
+import { untilReadable } from "./readable.ts";
+import { devFdPassage } from "./routes/dev-fd.ts";
+import { fusermountPassage } from "./routes/fusermount.ts";
+import { LAUNCH, type Launch } from "./routes/launch.ts";
+import type { Passage, PassageContext } from "./routes/passage.ts";
+import type { RouteName } from "./routes/pick.ts";
+import { seccompPassage } from "./routes/seccomp.ts";
+
+export interface DaemonOptions {
+  /** The daemon's program, a path, and its arguments; `{}` in these stands for where it mounts. */
+  readonly program: string;
+  readonly args: readonly string[];
+  /** Where it is started: what relative paths among its arguments begin at. */
+  readonly directory: string;
+  readonly route: RouteName;
+  /** See PassageContext. */
+  readonly goFuse: boolean;
+  /** Its replies may not come in pieces. */
+  readonly wholeReplies: boolean;
+  readonly log: Log;
+}
+
+/** A daemon that was started, with a socket in the place of /dev/fuse. */
+export interface Daemon {
+  /** What it is called in messages. */
+  readonly name: string;
+  /** Our end of the connection: whoever plays the kernel closes it. It ends when the daemon does. */
+  readonly socket: number;
+  /** Resolves when the process that was started has ended, with how and with what it said last; a daemon that goes to the background goes on. */
+  readonly exit: Promise<Exit>;
+  /** To be called once `socket` is closed, which ends most: wait, ask by SIGTERM, end by SIGKILL. Resolves when nobody is left. */
+  stop(): Promise<void>;
+}
+
+export interface Exit {
+  readonly code: number | null;
+  /** Such as "exit code 1" or "SIGKILL". */
+  readonly how: string;
+  /** The last line of its standard error; empty if there was none. */
+  readonly lastWords: string;
+}
+
+/** What stands for the mount point in a daemon's command. */
+export const PLACE = "{}";
+
+/** Start a daemon. It must then be greeted (INIT): only its answer shows that it works. Rejects with a Failure. */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const { program, args, directory, route, goFuse, wholeReplies, log } = options;
+  const name = basename(program);
+  const warn = (message: string) => log.warn(`${name}: ${message}`);
+  const [ours, theirs] = socketPair("seqpacket");
+  for (const socket of [ours, theirs]) {
+    setSendBuffer(socket, BUFFER);
+    setReceiveBuffer(socket, BUFFER);
+  }
+  const inode = fstatSync(theirs).ino;
+  const [report, reporter] = socketPair("stream");
+  const passage = PASSAGES[route]({ socket: theirs, goFuse, warn });
+  const { before = [], inherits, filter } = passage;
+  const own = [program, ...args.map((arg) => arg.replaceAll(PLACE, passage.mountpoint))];
+  const order: Launch = {
+    program: before[0] ?? program,
+    parent: process.pid,
+    report: 4,
+    descriptors: inherits ? 4 : 3,
+    asks: filter.asks,
+    wholeReplies,
+  };
+  const [self = "", ...first] = selfCommand();
+  const child = spawn(self, [...first, LAUNCH, JSON.stringify(order), ...before, ...own], {
+    cwd: directory,
+    env: { ...process.env, ...passage.environment },
+    stdio: ["ignore", "pipe", "pipe", inherits ? theirs : "ignore", reporter],
+    // Ctrl-C is for us: we unmount, and the daemon ends with that.
+    detached: true,
+  });
+  closeDescriptor(reporter);
+  const exit = watch(child, (line) => log.info(`${name}: ${line}`));
+  exit.then(() => passage.forsaken?.());
+  try {
+    let listener: number | undefined;
+    if (filter.asks) {
+      await untilReadable(report, exit);
+      listener = receiveDescriptor(report) ?? undefined;
+    }
+    passage.started?.(listener);
+  } catch (error) {
+    child.kill("SIGKILL");
+    passage.close();
+    closeDescriptor(ours);
+    throw new Failure(`${name} cannot be started: ${messageOf(error)}`, exitCodes.system);
+  } finally {
+    closeDescriptor(report);
+  }
+  return { name, socket: ours, exit, stop: () => stop(child, exit, inode, passage) };
+}
+
+const PASSAGES: Readonly<Record<RouteName, (context: PassageContext) => Passage>> = {
+  fd: devFdPassage,
+  fusermount: fusermountPassage,
+  seccomp: seccompPassage,
+};
+
+/** Both ends get room for messages of 1 MiB and more: what does not fit is never answered. */
+const BUFFER = 1 << 21;
+
+function watch(child: ChildProcess, say: (line: string) => void): Promise<Exit> {
+  let lastWords = "";
+  for (const stream of [child.stdout, child.stderr] as (Readable | null | undefined)[]) {
+    if (!stream) continue;
+    createInterface({ input: stream }).on("line", (line) => {
+      if (stream === child.stderr) lastWords = line;
+      say(line);
+    });
+  }
+  return new Promise((resolve) => {
+    child.on("error", (error) => resolve({ code: null, how: messageOf(error), lastWords }));
+    child.on("exit", async (code, signal) => {
+      // What it wrote may still be on its way; one in the background keeps the pipe open.
+      const closed = new Promise((resolve) => child.on("close", resolve));
+      await Promise.race([closed, Bun.sleep(MOMENT)]);
+      resolve({ code, how: signal ?? `exit code ${code}`, lastWords });
+    });
+  });
+}
+
+async function stop(
+  child: ChildProcess,
+  exit: Promise<unknown>,
+  inode: number,
+  passage: Passage,
+): Promise<void> {
+  let ended = false;
+  exit.then(() => {
+    ended = true;
+  });
+  const left = () => {
+    const started = ended || child.pid === undefined ? [] : [child.pid];
+    return [...new Set([...started, ...holdersOf(inode)])];
+  };
+  for (const { signal, patience } of INSISTENCE) {
+    if (signal !== undefined) for (const pid of left()) end(pid, signal);
+    const until = performance.now() + patience;
+    while (left().length > 0 && performance.now() < until) {
+      await Promise.race([exit, Bun.sleep(MOMENT)]);
+      if (ended) await Bun.sleep(MOMENT / 10);
+    }
+    if (left().length === 0) break;
+  }
+  passage.close();
+}
+
+/** How a daemon is brought to its end, and for how many milliseconds each step is given time. */
+const INSISTENCE: readonly { readonly signal?: NodeJS.Signals; readonly patience: number }[] = [
+  { patience: 2000 },
+  { signal: "SIGTERM", patience: 3000 },
+  { signal: "SIGKILL", patience: 2000 },
+];
+
+const MOMENT = 200;
+
+function end(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended meanwhile.
+  }
+}
