@@ -11,6 +11,8 @@ export interface Parsed {
   all(name: string): string[];
   /** What is neither flag nor argument of one. */
   readonly rest: readonly string[];
+  /** How many of `rest` came after `--`. */
+  readonly after: number;
 }
 
 /**
@@ -20,6 +22,7 @@ export interface Parsed {
 export function getopt(args: readonly string[], flags: Flags): Parsed {
   const given = new Map<string, string[]>();
   const rest: string[] = [];
+  let after = 0;
   const take = (name: string, value: string) =>
     given.set(name, [...(given.get(name) ?? []), value]);
 
@@ -32,6 +35,7 @@ export function getopt(args: readonly string[], flags: Flags): Parsed {
     };
     if (arg === "--") {
       rest.push(...args.slice(index + 1));
+      after = args.length - index - 1;
       break;
     }
     if (arg.startsWith("--")) {
@@ -60,6 +64,7 @@ export function getopt(args: readonly string[], flags: Flags): Parsed {
     count: (name) => given.get(name)?.length ?? 0,
     all: (name) => given.get(name) ?? [],
     rest,
+    after,
   };
 }
 

@@ -10,7 +10,7 @@ import type { ParsedOptions } from "./options/parse.ts";
 import type { AnyPlugin } from "./plugin.ts";
 import { type Registration, register } from "./registry.ts";
 import { type Ending, type Log, Session } from "./session.ts";
-import { isReadOnly, sourceOf, startPlugin } from "./start.ts";
+import { commandOf, isReadOnly, sourceOf, startPlugin } from "./start.ts";
 import { unmountFromServer } from "./unmount.ts";
 import type { Wishes } from "./wishes.ts";
 
@@ -18,6 +18,8 @@ export interface MountRequest {
   readonly plugin: AnyPlugin;
   /** The `special` argument, as given. */
   readonly special?: string | undefined;
+  /** What followed `--`, at least one word. */
+  readonly command?: readonly string[] | undefined;
   readonly directory: string;
   readonly options: ParsedOptions;
   readonly log: Log;
@@ -49,6 +51,7 @@ export interface LiveMount {
 export async function mount(request: MountRequest): Promise<LiveMount> {
   const { plugin, options, log, trace, engine } = request;
   const source = sourceOf(plugin, request.special, BEFORE);
+  const command = commandOf(plugin, request.command);
   const door = await openDoor(options);
   const directory = await door.prepare(request.directory, log);
   const session = new Session(
@@ -62,7 +65,13 @@ export async function mount(request: MountRequest): Promise<LiveMount> {
     },
     door.protocol(directory),
   );
-  const fileSystem = await startPlugin(plugin, source, options, session.usermount);
+  const fileSystem = await startPlugin(plugin, {
+    source,
+    command,
+    options,
+    usermount: session.usermount,
+    log,
+  });
   let guard: Guard | undefined;
   let descriptor: number;
   try {
@@ -137,8 +146,10 @@ async function openDoor(options: ParsedOptions): Promise<Door> {
 }
 
 /** Everything that can be checked without mounting: what -f of a mount helper does. */
-export async function rehearse({ plugin, special, directory, log }: MountRequest): Promise<void> {
+export async function rehearse(request: MountRequest): Promise<void> {
+  const { plugin, special, command, directory, log } = request;
   sourceOf(plugin, special, BEFORE);
+  commandOf(plugin, command);
   await fuseDoor().prepare(directory, log);
 }
 

@@ -1,6 +1,7 @@
 import type { Awaitable } from "./awaitable.ts";
 import type { Companion } from "./companion.ts";
 import type { FileSystemOperations, NodeOperations } from "./operations.ts";
+import type { Log } from "./session.ts";
 import type { Usermount } from "./usermount.ts";
 
 /**
@@ -92,10 +93,14 @@ export interface StartContext<O extends Options> {
   readonly options: OptionValues<O>;
   /** The `special` argument of the command; undefined if the plugin takes none or it was left out. */
   readonly source: string | undefined;
+  /** The command after `--`, a word each, at least one; undefined if the plugin takes none or it was left out. */
+  readonly command: readonly string[] | undefined;
   /** The mount itself, to tell the kernel what changed behind its back. Its calls wait until the mount is up. */
   readonly usermount: Usermount;
   /** Whether the mount is read-only (`-o ro`); the kernel refuses changes on its own. */
   readonly readOnly: boolean;
+  /** For people: the terminal, or the file of `-o log`. A warning before the mount is up is also said by the command that mounts. */
+  readonly log: Log;
 }
 
 export interface Plugin<N extends object = object, O extends Options = Options> {
@@ -105,6 +110,11 @@ export interface Plugin<N extends object = object, O extends Options = Options> 
   readonly description: string;
   /** What `special` is, one line; left out: the plugin takes none ("none" is accepted, as mount(8) demands one). */
   readonly source?: { readonly description: string; readonly required?: boolean };
+  /**
+   * What the command is that may follow the directory (`mount_NAME DIRECTORY -- COMMAND...`), one line; left out: the plugin takes none.
+   * Starting it is the plugin's affair.
+   */
+  readonly command?: { readonly description: string; readonly required?: boolean };
   readonly options?: O;
   /** Begin: called once for a mount, before the kernel's first request. What it throws is the reason shown for not mounting. */
   readonly start: (context: StartContext<O>) => Awaitable<FileSystem<N>>;

@@ -2,6 +2,7 @@ import { exitCodes, Failure, messageOf, usageFailure } from "./failure.ts";
 import type { ParsedOptions } from "./options/parse.ts";
 import { MS_READ_ONLY } from "./options/table.ts";
 import type { AnyFileSystem, AnyPlugin } from "./plugin.ts";
+import type { Log } from "./session.ts";
 import type { Usermount } from "./usermount.ts";
 import { checkFileSystem } from "./validate.ts";
 
@@ -22,19 +23,41 @@ export function sourceOf(
   return source;
 }
 
+/** The plugin's command, if it takes one; a Failure if it takes none and there is one, or the other way round. */
+export function commandOf(
+  plugin: AnyPlugin,
+  command: readonly string[] | undefined,
+): readonly string[] | undefined {
+  if (plugin.command === undefined && command !== undefined) {
+    throw usageFailure(`${plugin.name} takes no command: leave out what follows the directory`);
+  }
+  if (plugin.command?.required && command === undefined) {
+    throw usageFailure(
+      `${plugin.name} needs a command after the directory and --: ${plugin.command.description}`,
+    );
+  }
+  return command;
+}
+
+/** What of a mount its plugin is started with. */
+export interface Start {
+  readonly source: string | undefined;
+  readonly command: readonly string[] | undefined;
+  readonly options: ParsedOptions;
+  readonly usermount: Usermount;
+  readonly log: Log;
+}
+
 /** Start the plugin and check what it answers. Rejects with a Failure that names it. */
 export async function startPlugin(
   plugin: AnyPlugin,
-  source: string | undefined,
-  options: ParsedOptions,
-  usermount: Usermount,
+  { options, ...rest }: Start,
 ): Promise<AnyFileSystem> {
   let answer: unknown;
   try {
     answer = await plugin.start({
+      ...rest,
       options: options.plugin,
-      source,
-      usermount,
       readOnly: isReadOnly(options),
     });
   } catch (error) {

@@ -41,11 +41,10 @@ export function checkPlugin(value: unknown, where: string): AnyPlugin {
   if (typeof plugin.start !== "function") {
     throw usageFailure(`${where}: start must be a function, not ${kindOf(plugin.start)}`);
   }
-  if (plugin.source !== undefined) {
-    const source = plugin.source as { description?: unknown };
-    if (!isObject(source) || typeof source.description !== "string") {
-      throw usageFailure(`${where}: source must be { description: "..." }, not ${kindOf(source)}`);
-    }
+  for (const word of ["source", "command"] as const) {
+    const said = plugin[word] as { description?: unknown } | undefined;
+    if (said === undefined || (isObject(said) && typeof said.description === "string")) continue;
+    throw usageFailure(`${where}: ${word} must be { description: "..." }, not ${kindOf(said)}`);
   }
   if (plugin.options !== undefined) {
     if (!isObject(plugin.options)) {
@@ -185,6 +184,7 @@ const PLUGIN_KEYS: Readonly<Record<keyof Plugin, true>> = {
   name: true,
   description: true,
   source: true,
+  command: true,
   options: true,
   start: true,
 };

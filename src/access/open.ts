@@ -8,7 +8,7 @@ import { FuseUsermount } from "../fuse/usermount.ts";
 import type { ParsedOptions } from "../options/parse.ts";
 import type { AnyPlugin } from "../plugin.ts";
 import type { Log } from "../session.ts";
-import { isReadOnly, sourceOf, startPlugin } from "../start.ts";
+import { commandOf, isReadOnly, sourceOf, startPlugin } from "../start.ts";
 import { Client } from "./client.ts";
 
 export interface AccessRequest {
@@ -38,7 +38,8 @@ export async function access(request: AccessRequest): Promise<Access> {
   const source = sourceOf(plugin, request.special, "after a colon");
   // Nothing is mounted: paths begin at the file system's own root.
   const usermount = new FuseUsermount("/");
-  const fileSystem = await startPlugin(plugin, source, options, usermount);
+  const command = commandOf(plugin, undefined);
+  const fileSystem = await startPlugin(plugin, { source, command, options, usermount, log });
   const { deadline } = options.mount;
   const wishes = { trace, deadline: deadline === undefined ? undefined : deadline * 1000 };
   const connection = new Connection(fileSystem, wishes, log.error);

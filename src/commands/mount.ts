@@ -11,6 +11,7 @@ import { type Manner, parseOptions, splitOptions } from "../options/parse.ts";
 import type { AnyPlugin } from "../plugin.ts";
 import type { Log } from "../session.ts";
 import { handleSignals } from "../signals.ts";
+import { openTrace } from "../trace-file.ts";
 import { VERSION } from "../version.ts";
 import { flagsOf } from "./flags.ts";
 
@@ -23,7 +24,7 @@ export interface Call {
   readonly reporter: DaemonReporter | undefined;
 }
 
-/** `mount_NAME [-o options]... [-fdv] [special] directory`: the mount program of one plugin. Answers the exit code. */
+/** `mount_NAME [-o options]... [-fdv] [special] directory [-- command...]`: the mount program of one plugin. Answers the exit code. */
 export async function mountProgram(call: Call, load: () => Promise<AnyPlugin>): Promise<number> {
   const { program } = call;
   const given = getopt(call.args, flagsOf(PROGRAM_FLAGS));
@@ -31,7 +32,7 @@ export async function mountProgram(call: Call, load: () => Promise<AnyPlugin>): 
   if (given.count("help") + given.count("h") > 0) return print(mountHelp(program, await load()));
   return perform({
     ...call,
-    ...operands(given.rest, program),
+    ...operands(given.rest, given.after, program),
     load,
     lists: given.all("o"),
     manner: {},
@@ -58,7 +59,7 @@ export async function mountHelper(call: Call, load: () => Promise<AnyPlugin>): P
   }
   return perform({
     ...call,
-    ...operands(given.rest, program),
+    ...operands(given.rest, 0, program),
     load,
     lists: given.all("o"),
     manner: { sloppy: given.count("s") > 0, lastWins: true },
@@ -95,15 +96,22 @@ export const mountCommand = {
 /** The help of a mount program: its command line and every option. */
 export function mountHelp(
   program: string,
-  { description, source, options = {} }: Pick<AnyPlugin, "description" | "source" | "options">,
+  {
+    description,
+    source,
+    command,
+    options = {},
+  }: Pick<AnyPlugin, "description" | "source" | "command" | "options">,
 ): string {
   const special = source === undefined ? "" : source.required ? "SOURCE " : "[SOURCE] ";
+  const words = command === undefined ? "" : command.required ? " -- COMMAND" : " [-- COMMAND]";
   const own = helpLines(options);
   return [
     `${program} - ${description}`,
     "",
-    `usage: ${program} [-o OPTION[,OPTION]...]... [-f] [-d] [-v] ${special}DIRECTORY`,
+    `usage: ${program} [-o OPTION[,OPTION]...]... [-f] [-d] [-v] ${special}DIRECTORY${words}`,
     ...(source === undefined ? [] : ["", `SOURCE is ${source.description}`]),
+    ...(command === undefined ? [] : ["", `COMMAND is ${command.description}`]),
     "",
     "  -f  stay in the foreground; Ctrl-C unmounts",
     "  -d  likewise, and trace every request",
@@ -127,7 +135,7 @@ function optionHelp(): string[] {
   ];
 }
 
-/** `puffs mount PLUGIN [-o options]... [-fdv] [special] directory`. Answers the exit code. */
+/** `puffs mount PLUGIN [-o options]... [-fdv] [special] directory [-- command...]`. Answers the exit code. */
 export async function puffsMount(
   args: readonly string[],
   reporter: DaemonReporter | undefined,
@@ -145,7 +153,7 @@ export async function puffsMount(
     program: "puffs",
     args: ["mount", ...args],
     reporter,
-    ...operands(rest, `puffs mount ${plugin}`),
+    ...operands(rest, given.after, `puffs mount ${plugin}`),
     load,
     lists: given.all("o"),
     manner: {},
@@ -178,6 +186,7 @@ interface Invocation extends Call {
   readonly load: () => Promise<AnyPlugin>;
   readonly special: string | undefined;
   readonly directory: string;
+  readonly command: readonly string[] | undefined;
   readonly lists: readonly string[];
   readonly manner: Manner;
   readonly foreground: boolean;
@@ -188,7 +197,7 @@ interface Invocation extends Call {
 
 async function perform(invocation: Invocation): Promise<number> {
   const { program, args, load, lists, manner, foreground, debug, verbose, fake } = invocation;
-  const { special, directory, reporter } = invocation;
+  const { special, directory, command, reporter } = invocation;
   // An inherited descriptor stays with the process that was given it.
   const detaches = !foreground && !debug && !fake && process.env[COMFD] === undefined;
   if (detaches && reporter === undefined) {
@@ -200,8 +209,8 @@ async function perform(invocation: Invocation): Promise<number> {
   const plugin = await load();
   const options = parseOptions(lists, plugin.options, manner);
   const log = serverLog(program, reporter);
-  const trace = debug ? (line: string) => process.stderr.write(`${line}\n`) : undefined;
-  const request = { plugin, special, directory, options, log, trace };
+  const trace = traceOf(options.mount.trace, debug);
+  const request = { plugin, special, command, directory, options, log, trace };
   if (fake) {
     await rehearse(request);
     return exitCodes.ok;
@@ -246,21 +255,35 @@ function serverLog(program: string, reporter: DaemonReporter | undefined): Log {
   };
 }
 
+/** Where each request and its answer goes. */
+function traceOf(path: string | undefined, debug: boolean): ((line: string) => void) | undefined {
+  const file = path === undefined ? undefined : openTrace(path);
+  if (!debug) return file;
+  return (line) => {
+    process.stderr.write(`${line}\n`);
+    file?.(line);
+  };
+}
+
 /** The log is opened by the command, before the plugin's options are known. */
 function logFileOf(lists: readonly string[]): string | undefined {
   return lists.flatMap(splitOptions).findLast(({ name }) => name === "log")?.text || undefined;
 }
 
-function operands(rest: readonly string[], program: string) {
-  const [first, second, ...more] = rest;
+/** `after` of the words came after `--`: with a directory before it that begins a command, else it only ends the options. */
+function operands(rest: readonly string[], after: number, program: string) {
+  const before = rest.slice(0, Math.max(0, rest.length - after));
+  const hasCommand = before.length > 0 && after > 0;
+  const command = hasCommand ? rest.slice(before.length) : undefined;
+  const [first, second, ...more] = hasCommand ? before : rest;
   if (first === undefined || more.length > 0) {
     const problem =
       first === undefined ? "the directory is missing" : `too much: ${more.join(" ")}`;
     throw usageFailure(`${problem}; usage: ${program} [-o options] [-fdv] [special] directory`);
   }
   return second === undefined
-    ? { special: undefined, directory: first }
-    : { special: first, directory: second };
+    ? { special: undefined, directory: first, command }
+    : { special: first, directory: second, command };
 }
 
 function indent(lines: readonly string[]): string[] {

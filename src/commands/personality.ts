@@ -4,6 +4,7 @@ import { type DaemonReporter, daemonReporter } from "../daemon.ts";
 import { exitCodes, Failure, failureOf, usageFailure } from "../failure.ts";
 import { createLog } from "../log.ts";
 import { suggestion } from "../nearest.ts";
+import { FUSERMOUNT, LAUNCH } from "../perfuse/routes/words.ts";
 import { answerCommands } from "../self.ts";
 import { mountHelper, mountProgram } from "./mount.ts";
 
@@ -21,8 +22,25 @@ const personalities: readonly {
     run: ({ args, reporter }) => perfused(args, reporter),
   },
   { name: /^mount_(.+)$/, run: (call) => mountProgram(call, loadBuiltin(call.match)) },
+  {
+    name: /^fusermount3?$/,
+    run: async ({ args }) => {
+      const { rendezvousBeside } = await import("./fusermount.ts");
+      return askForSocket(args, rendezvousBeside(process.argv0));
+    },
+  },
   { name: /^mount\.(.+)$/, run: (call) => mountHelper(call, loadBuiltin(call.match)) },
 ];
+
+async function becomeDaemon(args: readonly string[]): Promise<never> {
+  const { launch } = await import("../perfuse/routes/launch.ts");
+  return launch(args);
+}
+
+async function askForSocket(args: readonly string[], rendezvous: string): Promise<number> {
+  const { fusermount } = await import("./fusermount.ts");
+  return fusermount(args, rendezvous);
+}
 
 interface PersonalCall {
   readonly program: string;
@@ -81,6 +99,8 @@ function run(
 ): Promise<number> {
   // Whatever the executable is called, this makes it the command for all plugins; its own helpers call it so.
   if (args[0] === "--puffs") return puffs(args.slice(1), reporter);
+  if (args[0] === LAUNCH) return becomeDaemon(args.slice(1));
+  if (args[0] === FUSERMOUNT) return askForSocket(args.slice(2), args[1] ?? "");
   for (const { name, run } of personalities) {
     const match = name.exec(program);
     if (match !== null) return run({ program, args, reporter, match: match[1] ?? "" });

@@ -27,10 +27,11 @@ export const pluginsCommand = defineCommand({
   },
 });
 
-function describe({ name, description, source, options = {} }: AnyPlugin): string {
+function describe({ name, description, source, command, options = {} }: AnyPlugin): string {
   return [
     `${name} - ${description}`,
     ...(source === undefined ? [] : [`  source: ${source.description}`]),
+    ...(command === undefined ? [] : [`  command: ${command.description}`]),
     ...helpLines(options).map((line) => `  ${line}`),
   ].join("\n");
 }

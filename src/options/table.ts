@@ -148,6 +148,7 @@ export const MOUNT_OPTIONS = {
     "string",
     "file for the messages of the detached server; without it they are dropped",
   ),
+  trace: session("string", "file to which each request and its answer is added, a line each"),
 
   defaults: nobody("the defaults"),
   auto: nobody("mounted at boot"),

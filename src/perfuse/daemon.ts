@@ -13,10 +13,11 @@ import { holdersOf } from "./holders.ts";
 import { untilReadable } from "./readable.ts";
 import { devFdPassage } from "./routes/dev-fd.ts";
 import { fusermountPassage } from "./routes/fusermount.ts";
-import { LAUNCH, type Launch } from "./routes/launch.ts";
+import type { Launch } from "./routes/launch.ts";
 import type { Passage, PassageContext } from "./routes/passage.ts";
 import type { RouteName } from "./routes/pick.ts";
 import { seccompPassage } from "./routes/seccomp.ts";
+import { LAUNCH } from "./routes/words.ts";
 
 export interface DaemonOptions {
   /** The daemon's program, a path, and its arguments; `{}` in these stands for where it mounts. */

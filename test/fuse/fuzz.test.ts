@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import memfs from "../../plugins/memfs/memfs.ts";
 import { OPS } from "../../src/fuse/ops.ts";
 import type { AnyFileSystem } from "../../src/plugin.ts";
+import { BARE } from "../support/bare.ts";
 import { everything, type Ids, REQUESTS, subject } from "../support/everything.ts";
 import { Random } from "../support/random.ts";
 import { errorOf, request, viewOf, Wire } from "../support/wire.ts";
@@ -97,9 +98,8 @@ const start = () =>
       uid: 0,
       gid: 0,
     },
-    source: undefined,
+    ...BARE,
     usermount: undefined as never,
-    readOnly: false,
   });
 
 const TARGETS: readonly (readonly [

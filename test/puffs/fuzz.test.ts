@@ -13,6 +13,7 @@ import { PuffsServer } from "../../src/puffs/server.ts";
 import * as wire from "../../src/puffs/structs.ts";
 import { read64, write64 } from "../../src/puffs/word.ts";
 import type { Usermount } from "../../src/usermount.ts";
+import { BARE } from "../support/bare.ts";
 import { Random } from "../support/random.ts";
 import { ofKind, readTrace, TRACES } from "./trace.ts";
 
@@ -23,9 +24,8 @@ async function open(): Promise<{ connection: Connection; reports: string[] }> {
   const plugin: AnyPlugin = memfs;
   const fileSystem = await plugin.start({
     options: parseOptions(["size=1m", "nr_inodes=1k"], plugin.options).plugin,
-    source: undefined,
+    ...BARE,
     usermount: {} as Usermount,
-    readOnly: false,
   });
   const reports: string[] = [];
   const connection = new Connection(fileSystem, {}, (message, cause) => {

@@ -10,6 +10,7 @@ import { PuffsServer } from "../../src/puffs/server.ts";
 import * as wire from "../../src/puffs/structs.ts";
 import { read64, write64 } from "../../src/puffs/word.ts";
 import type { Usermount } from "../../src/usermount.ts";
+import { BARE } from "../support/bare.ts";
 import { COOKIES, NEW_NODES } from "./cookies.ts";
 import { readTrace, TRACES } from "./trace.ts";
 
@@ -198,9 +199,8 @@ async function serverOf(flags: number): Promise<PuffsServer> {
   const plugin: AnyPlugin = memfs;
   const fileSystem = await plugin.start({
     options: parseOptions(["mode=777"], plugin.options).plugin,
-    source: undefined,
+    ...BARE,
     usermount: {} as Usermount,
-    readOnly: false,
   });
   const report = (message: string, cause?: unknown) => {
     throw new Error(message, { cause });

@@ -13,6 +13,7 @@ import { PuffsServer } from "../../src/puffs/server.ts";
 import * as wire from "../../src/puffs/structs.ts";
 import type { Usermount } from "../../src/usermount.ts";
 import type { Wishes } from "../../src/wishes.ts";
+import { BARE } from "../support/bare.ts";
 
 /*
  * A file system behind a server, and the kernel's role before it, in one process.
@@ -52,9 +53,8 @@ export async function memory(options: string[] = ["mode=755"]): Promise<AnyFileS
   const plugin: AnyPlugin = memfs;
   return plugin.start({
     options: parseOptions(options, plugin.options).plugin,
-    source: undefined,
+    ...BARE,
     usermount: {} as Usermount,
-    readOnly: false,
   });
 }
 

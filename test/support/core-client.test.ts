@@ -9,6 +9,7 @@ import { FuseServer } from "../../src/fuse/server.ts";
 import { parseOptions } from "../../src/options/parse.ts";
 import type { AnyPlugin } from "../../src/plugin.ts";
 import type { Usermount } from "../../src/usermount.ts";
+import { BARE } from "./bare.ts";
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC } from "./client.ts";
 import { CoreClient } from "./core-client.ts";
 import type { CoreOptions } from "./core-mount.ts";
@@ -17,9 +18,8 @@ import type { CoreOptions } from "./core-mount.ts";
 async function clientOf(plugin: AnyPlugin, options: CoreOptions = {}, lacking: number[] = []) {
   const fileSystem = await plugin.start({
     options: parseOptions([], plugin.options).plugin,
-    source: undefined,
+    ...BARE,
     usermount: {} as Usermount,
-    readOnly: false,
   });
   const reports: unknown[] = [];
   const server = new FuseServer(

@@ -3,6 +3,7 @@ import { FuseServer } from "../../src/fuse/server.ts";
 import { parseOptions } from "../../src/options/parse.ts";
 import type { AnyPlugin } from "../../src/plugin.ts";
 import type { Usermount } from "../../src/usermount.ts";
+import { BARE } from "./bare.ts";
 import { CoreClient } from "./core-client.ts";
 
 /**
@@ -15,9 +16,8 @@ export async function onCore(
 ): Promise<{ client: CoreClient; close(): Promise<void> }> {
   const fileSystem = await plugin.start({
     options: parseOptions(options, plugin.options).plugin,
-    source: undefined,
+    ...BARE,
     usermount: NOWHERE,
-    readOnly: false,
   });
   const bugs: unknown[] = [];
   const report = (message: string, cause?: unknown) => bugs.push(cause ?? message);

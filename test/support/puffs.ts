@@ -7,6 +7,7 @@ import { PuffsServer } from "../../src/puffs/server.ts";
 import type { Usermount } from "../../src/usermount.ts";
 import type { Wishes } from "../../src/wishes.ts";
 import { EVERYTHING_BUT_THE_KERNEL } from "../conformance.ts";
+import { BARE } from "./bare.ts";
 import { PuffsClient } from "./puffs-client.ts";
 
 /** The features of the conformance kit that have a message on puffs. Holes cannot be punched: it comes as FALLOCATE. */
@@ -25,9 +26,8 @@ export async function onPuffs(
 ): Promise<{ client: PuffsClient; connection: Connection; close(): Promise<void> }> {
   const fileSystem = await plugin.start({
     options: parseOptions(options, plugin.options).plugin,
-    source: undefined,
+    ...BARE,
     usermount: NOWHERE,
-    readOnly: false,
   });
   const bugs: unknown[] = [];
   const report = (message: string, cause?: unknown) => bugs.push(cause ?? message);

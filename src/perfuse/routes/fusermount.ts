@@ -6,9 +6,7 @@ import { Waiter } from "../../../ffi/waiter.ts";
 import { selfCommand } from "../../self.ts";
 import { makePrivateDirectory } from "./directory.ts";
 import type { Passage, PassageContext } from "./passage.ts";
-
-/** The word by which this program is started as a fusermount: `--fusermount SOCKET ARG...`. */
-export const FUSERMOUNT = "--fusermount";
+import { FUSERMOUNT } from "./words.ts";
 
 /**
  * A daemon that may not mount asks fusermount, and there it meets us. It runs in a mount namespace of its own, with our fusermount in

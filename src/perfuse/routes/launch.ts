@@ -4,6 +4,7 @@ import { installFilter } from "../../../ffi/seccomp.ts";
 import { sendDescriptor } from "../../../ffi/socket.ts";
 import { exitCodes, Failure, failureOf, usageFailure } from "../../failure.ts";
 import { type FilterWishes, filterProgram, MACHINES } from "./filter.ts";
+import { LAUNCH } from "./words.ts";
 
 /** How a process becomes the daemon, one argument in JSON, before the daemon's command. */
 export interface Launch extends FilterWishes {
@@ -16,9 +17,6 @@ export interface Launch extends FilterWishes {
   /** The daemon's descriptors are those below. */
   readonly descriptors: number;
 }
-
-/** The word by which this program is started for it: `--perfuse-launch JSON ARGV0 ARG...`. */
-export const LAUNCH = "--perfuse-launch";
 
 /**
  * Become the daemon: it dies with its parent, and is under a filter from its first instruction. Needs a process of its own, on its main

@@ -54,7 +54,10 @@ export class Supervisor {
   #answer(): void {
     if (this.#closed) return;
     // Nobody is left under the filter.
-    if (hasHungUp(this.#listener)) return this.close();
+    if (hasHungUp(this.#listener)) {
+      this.close();
+      return;
+    }
     try {
       // Looked at again: a call that was interrupted meanwhile would have us wait for the next.
       while (waitReadable(this.#listener, 0)) {
@@ -69,32 +72,25 @@ export class Supervisor {
   }
 
   #decide(notification: Notification): void {
-    const { id } = notification;
-    switch (nameOf(notification)) {
-      case "open":
-        return this.#open(notification, 0, 1);
-      case "openat":
-        return this.#open(notification, 1, 2);
-      case "mount":
-        if (!this.#isMountpoint(notification, 1)) break;
-        returnFromCall(this.#listener, id, 0);
-        return this.#release();
-      case "umount2":
-        if (!this.#isMountpoint(notification, 0)) break;
-        returnFromCall(this.#listener, id, 0);
-        return;
-    }
-    continueCall(this.#listener, id);
+    const name = nameOf(notification);
+    const ours = name !== undefined && this.#answerIfOurs(notification, name);
+    if (!ours) continueCall(this.#listener, notification.id);
   }
 
-  #open(notification: Notification, path: number, flags: number): void {
+  /** False if it is the kernel's to do. */
+  #answerIfOurs(notification: Notification, name: CallName): boolean {
     const { id, args } = notification;
-    if (this.#socket === undefined || this.#textAt(notification, path) !== DEVICE) {
-      continueCall(this.#listener, id);
-      return;
+    if (name === "open" || name === "openat") {
+      const [path, flags] = name === "open" ? [0, 1] : [1, 2];
+      if (this.#socket === undefined || this.#textAt(notification, path) !== DEVICE) return false;
+      const closeOnExec = (Number(args[flags]) & O_CLOEXEC) !== 0;
+      returnDescriptor(this.#listener, id, this.#socket, { closeOnExec });
+      return true;
     }
-    const closeOnExec = (Number(args[flags]) & O_CLOEXEC) !== 0;
-    returnDescriptor(this.#listener, id, this.#socket, { closeOnExec });
+    if (!this.#isMountpoint(notification, name === "mount" ? 1 : 0)) return false;
+    returnFromCall(this.#listener, id, 0);
+    if (name === "mount") this.#release();
+    return true;
   }
 
   /** fusermount3 goes to the directory and mounts on ".". */

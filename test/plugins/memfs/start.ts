@@ -8,6 +8,7 @@ import type {
 } from "puffs";
 import type { Inode } from "../../../plugins/memfs/inode.ts";
 import memfs from "../../../plugins/memfs/memfs.ts";
+import { BARE } from "../../support/bare.ts";
 
 type Start = Parameters<typeof memfs.start>[0];
 
@@ -29,9 +30,8 @@ export class Started {
     };
     const started = memfs.start({
       options: all,
-      source: undefined,
+      ...BARE,
       usermount: {} as Usermount,
-      readOnly: false,
     });
     if (started instanceof Promise) throw new Error("started in a promise");
     this.root = started.root;
