@@ -53,14 +53,14 @@ export class Supervisor {
 
   #answer(): void {
     if (this.#closed) return;
-    // Nobody is left under the filter.
-    if (hasHungUp(this.#listener)) {
-      this.close();
-      return;
-    }
     try {
-      // Looked at again: a call that was interrupted meanwhile would have us wait for the next.
+      // Looked at each time: to receive a call that was interrupted meanwhile would be to wait for the next.
       while (waitReadable(this.#listener, 0)) {
+        // Nobody is left under the filter.
+        if (hasHungUp(this.#listener)) {
+          this.close();
+          return;
+        }
         const notification = receiveNotification(this.#listener);
         if (notification !== null) this.#decide(notification);
       }
