@@ -14,4 +14,5 @@ export const builtins: Map<string, Load> = new Map([
     "passthrough",
     () => import("../plugins/passthrough.ts").then((module) => module.default as AnyPlugin),
   ],
+  ["perfuse", () => import("../plugins/perfuse.ts").then((module) => module.default as AnyPlugin)],
 ]);

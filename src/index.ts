@@ -9,6 +9,12 @@ export * from "./mode.ts";
 export * from "./operations.ts";
 export { type PerfuseMounting, perfuseMount, perfuseOpen } from "./perfuse/open.ts";
 export {
+  type HostedCommand,
+  hostCommand,
+  type PerfuseNode,
+  type RouteName,
+} from "./perfuse/hosted-command.ts";
+export {
   definePlugin,
   type FileSystem,
   type Option,

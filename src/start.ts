@@ -61,7 +61,8 @@ export async function startPlugin(
       readOnly: isReadOnly(options),
     });
   } catch (error) {
-    throw new Failure(`${plugin.name} did not start: ${messageOf(error)}`);
+    const exitCode = error instanceof Failure ? error.exitCode : exitCodes.mount;
+    throw new Failure(`${plugin.name} did not start: ${messageOf(error)}`, exitCode);
   }
   try {
     return checkFileSystem(answer, plugin.name);

@@ -89,7 +89,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   });
   closeDescriptor(reporter);
   const exit = watch(child, (line) => log.info(`${name}: ${line}`));
-  exit.then(() => passage.forsaken?.());
+  exit.then(async ({ code }) => {
+    // It may have left one in the background that is about to come.
+    if (code === 0) await Bun.sleep(FORSAKEN);
+    passage.forsaken?.();
+  });
   try {
     let listener: number | undefined;
     if (filter.asks) {
@@ -170,7 +174,9 @@ const INSISTENCE: readonly { readonly signal?: NodeJS.Signals; readonly patience
   { signal: "SIGKILL", patience: 2000 },
 ];
 
+/** Milliseconds: between looks; until nobody is expected any more. */
 const MOMENT = 200;
+const FORSAKEN = 5000;
 
 function end(pid: number, signal: NodeJS.Signals): void {
   try {

@@ -10,6 +10,7 @@ import { type Hosting, type HostOptions, host } from "../../src/perfuse/host.ts"
 import { type AnyPlugin, definePlugin, type Plugin } from "../../src/plugin.ts";
 import type { Usermount } from "../../src/usermount.ts";
 import type { Feature } from "../conformance/case.ts";
+import { BARE } from "../support/bare.ts";
 
 /** There is no kernel whose caches could be out of date. */
 export const NOWHERE = new Proxy({} as Usermount, {
@@ -42,9 +43,8 @@ export async function ownDaemon(
 ): Promise<OwnDaemon> {
   const fileSystem = await plugin.start({
     options: parseOptions([...options], plugin.options).plugin,
-    source: undefined,
+    ...BARE,
     usermount: NOWHERE,
-    readOnly: false,
   });
   const report = (message: string, cause?: unknown) => {
     throw new Error(message, { cause });

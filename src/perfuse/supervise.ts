@@ -1,0 +1,181 @@
+import { existsSync } from "node:fs";
+import { exitCodes, Failure, messageOf, usageFailure } from "../failure.ts";
+import type { FileSystem } from "../plugin.ts";
+import { type Daemon, type DaemonOptions, PLACE, startDaemon } from "./daemon.ts";
+import { type Hosting, host } from "./host.ts";
+import type { HostedCommand } from "./hosted-command.ts";
+import type { PerfuseNode } from "./node.ts";
+import { MACHINES } from "./routes/filter.ts";
+import { findProgram, pickRoute } from "./routes/pick.ts";
+
+/** See `hostCommand`. */
+export async function superviseCommand(options: HostedCommand): Promise<FileSystem<PerfuseNode>> {
+  const plan = planOf(options);
+  const daemon = await startDaemon(plan.daemon);
+  const hosting = await greeted(daemon, () =>
+    host({
+      socket: daemon.socket,
+      usermount: options.usermount,
+      access: options.access,
+      create: options.create,
+      minor: plan.minor,
+      maxRead: plan.maxRead,
+      report: (message, cause) => options.log.error(`${daemon.name}: ${message}`, cause),
+    }),
+  );
+  const watch = new Watch(options, plan.daemon, hosting, daemon);
+  void watch.run();
+  const { fileSystem } = hosting;
+  return { ...fileSystem, fs: { ...fileSystem.fs, unmount: () => watch.end() } };
+}
+
+/** Sees to it that the mount ends with its daemon, or that the daemon is started again. */
+class Watch {
+  readonly #options: HostedCommand;
+  readonly #start: DaemonOptions;
+  readonly #hosting: Hosting;
+  #daemon: Daemon;
+  #born = performance.now();
+  #leaving = false;
+  /** Deaths in a row of daemons that did not live for long. */
+  #deaths = 0;
+
+  constructor(options: HostedCommand, start: DaemonOptions, hosting: Hosting, daemon: Daemon) {
+    this.#options = options;
+    this.#start = start;
+    this.#hosting = hosting;
+    this.#daemon = daemon;
+  }
+
+  async run(): Promise<void> {
+    const { log, restart, usermount } = this.#options;
+    let alive = true;
+    while (alive) {
+      await this.#hosting.ended;
+      if (this.#leaving) return;
+      const ended = await obituary(this.#daemon);
+      const last = !restart || !this.#mayTryAgain();
+      log.error(`${ended}; ${usermount.directory} ${last ? "is unmounted" : "waits for it"}`);
+      alive = !last && (await this.#again());
+    }
+    if (!this.#leaving) await usermount.unmount().catch((error) => log.error(messageOf(error)));
+  }
+
+  /** The mount is over. */
+  async end(): Promise<void> {
+    this.#leaving = true;
+    await this.#hosting.close();
+    await this.#daemon.stop();
+  }
+
+  #mayTryAgain(): boolean {
+    const lived = performance.now() - this.#born;
+    this.#deaths = lived > LONG ? 1 : this.#deaths + 1;
+    return this.#deaths <= MOST_DEATHS;
+  }
+
+  /** Whether a new daemon serves the mount. */
+  async #again(): Promise<boolean> {
+    const { log, usermount } = this.#options;
+    await this.#daemon.stop();
+    for (;;) {
+      await Bun.sleep((this.#deaths - 1) * PAUSE);
+      if (this.#leaving) return false;
+      try {
+        this.#born = performance.now();
+        const daemon = await startDaemon(this.#start);
+        this.#daemon = daemon;
+        await greeted(daemon, () => this.#hosting.resume(daemon.socket));
+        if (this.#leaving) await daemon.stop();
+        log.info(`${daemon.name} serves ${usermount.directory} again`);
+        return true;
+      } catch (error) {
+        log.error(`${usermount.directory}: ${messageOf(error)}`);
+        if (!this.#mayTryAgain()) return false;
+      }
+    }
+  }
+}
+
+/** How often it is started again, and after how many milliseconds of life it counts as well; the pause grows by that much each time. */
+const MOST_DEATHS = 5;
+const LONG = 60_000;
+const PAUSE = 1000;
+
+/** The daemon has its greeting; a Failure says how it ended instead, and nothing is left of it. */
+async function greeted<T>(daemon: Daemon, greet: () => Promise<T>): Promise<T> {
+  try {
+    return await greet();
+  } catch (error) {
+    const { code } = error as { code?: string };
+    const reason =
+      code === "ENOTCONN"
+        ? await obituary(daemon)
+        : code === "ETIMEDOUT"
+          ? `${daemon.name} does not begin to serve; does it mount on ${PLACE}?`
+          : `${daemon.name} does not serve: ${messageOf(error)}`;
+    await daemon.stop();
+    throw new Failure(reason);
+  }
+}
+
+/** How it ended, in one line. One in the background is nobody's child. */
+async function obituary({ name, exit }: Daemon): Promise<string> {
+  const ended = await Promise.race([exit, Bun.sleep(SOON)]);
+  if (!ended) return `${name} has closed its connection`;
+  const said = ended.lastWords === "" ? "" : `: ${ended.lastWords}`;
+  return ended.code === 0 ? `${name} has ended${said}` : `${name} has ended (${ended.how})${said}`;
+}
+
+/** Milliseconds that a process takes to end after its socket is closed. */
+const SOON = 1000;
+
+interface Plan {
+  readonly daemon: DaemonOptions;
+  readonly minor: number | undefined;
+  readonly maxRead: number | undefined;
+}
+
+function planOf({ command, route, minor, maxRead, log }: HostedCommand): Plan {
+  const [word, ...args] = command;
+  if (word === undefined) throw usageFailure("the daemon's command is empty");
+  if (!args.some((arg) => arg.includes(PLACE))) {
+    throw usageFailure(
+      `the command has no ${PLACE}: write ${PLACE} where ${word} takes its mount point`,
+    );
+  }
+  const program = findProgram(word);
+  const picked =
+    route === "seccomp" ? { route, goFuse: false, minor: undefined } : pickRoute(program, args);
+  const spoken = minor ?? picked.minor;
+  const splices = spoken !== undefined && spoken >= SPLICES;
+  const filters = canFilter();
+  const taken = route ?? picked.route;
+  if (taken === "seccomp" && !filters) {
+    throw new Failure(
+      `${word}: this kernel cannot pass on system calls; try -o route=fd or -o route=fusermount`,
+      exitCodes.system,
+    );
+  }
+  return {
+    daemon: {
+      program,
+      args,
+      directory: process.cwd(),
+      route: taken,
+      goFuse: picked.goFuse,
+      wholeReplies: splices && filters,
+      log,
+    },
+    minor: spoken,
+    maxRead: splices && !filters ? Math.min(maxRead ?? PIPE, PIPE) : maxRead,
+  };
+}
+
+function canFilter(): boolean {
+  return MACHINES[process.arch] !== undefined && existsSync("/proc/sys/kernel/seccomp");
+}
+
+/** The minor from which libfuse 3 believes that replies may be spliced, and what of a READ's answer then comes in one message. */
+const SPLICES = 14;
+const PIPE = 57344;
