@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import hello from "../../plugins/hello.ts";
 import memfs from "../../plugins/memfs/memfs.ts";
+import perfuse from "../../plugins/perfuse.ts";
 import { helpLines, markdownTable, mountMarkdownTable } from "../../src/options/help.ts";
 import { MOUNT_OPTIONS, type MountOption } from "../../src/options/table.ts";
 import type { Options } from "../../src/plugin.ts";
@@ -34,6 +35,7 @@ test("docs/options.md has the tables that the code prints", () => {
     nobody: mountMarkdownTable("nobody"),
     hello: markdownTable(hello.options as Options),
     memfs: markdownTable(memfs.options as Options),
+    perfuse: markdownTable(perfuse.options as Options),
   };
   const path = new URL("../../docs/options.md", import.meta.url).pathname;
   let updated = readFileSync(path, "utf8");

@@ -3,11 +3,13 @@
  * `bun daemon.ts TARGET [JSON of a PerfuseMounting's rest]`. Prints "asked" when the frame is sent, "settled"
  * after INIT, "destroyed" after DESTROY and "end" when perfused's end is closed.
  */
+
 import { constants } from "node:fs";
 import memfs from "../../plugins/memfs/memfs.ts";
 import { FuseProtocol } from "../../src/doors/fuse-protocol.ts";
 import { perfuseMount, perfuseOpen } from "../../src/index.ts";
 import { parseOptions } from "../../src/options/parse.ts";
+import { BARE } from "../support/bare.ts";
 
 const [target = "", rest = "{}"] = process.argv.slice(2);
 const report = (message: string) => process.stderr.write(`${message}\n`);
@@ -20,9 +22,8 @@ const protocol = new FuseProtocol(target);
 const { plugin: options } = parseOptions([], memfs.options);
 const fileSystem = await memfs.start({
   options: options as Parameters<typeof memfs.start>[0]["options"],
-  source: undefined,
+  ...BARE,
   usermount: protocol.usermount,
-  readOnly: false,
 });
 // The answer to the last request ends in the trace, and nowhere else.
 const trace = (line: string) => {

@@ -33,18 +33,25 @@ export interface MountOptions {
   readonly options?: string;
   /** The plugin's source. */
   readonly special?: string;
+  /** The plugin's command, and where it is started. */
+  readonly command?: readonly string[];
+  readonly cwd?: string;
 }
 
 /** Mounts a plugin, a built-in one by name or any by its path, on a new directory and waits until it answers. */
 export async function mounted(
   plugin: string,
-  { options = "allow_other", special }: MountOptions = {},
+  { options = "allow_other", special, command, cwd }: MountOptions = {},
 ): Promise<Mounted> {
   const directory = mkdtempSync(join(tmpdir(), "puffs-mount-"));
   chmodSync(directory, 0o755);
-  const operands = special === undefined ? [directory] : [special, directory];
+  const operands = [
+    ...(special === undefined ? [directory] : [special, directory]),
+    ...(command === undefined ? [] : ["--", ...command]),
+  ];
   const list = options === "" ? [] : ["-o", options];
   const server = spawn(process.execPath, [PROGRAM, "mount", plugin, "-f", ...list, ...operands], {
+    ...(cwd !== undefined && { cwd }),
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
