@@ -7,13 +7,13 @@ export * from "./errno.ts";
 export * from "./library/library.ts";
 export * from "./mode.ts";
 export * from "./operations.ts";
-export { type PerfuseMounting, perfuseMount, perfuseOpen } from "./perfuse/open.ts";
 export {
   type HostedCommand,
   hostCommand,
   type PerfuseNode,
   type RouteName,
 } from "./perfuse/hosted-command.ts";
+export { type PerfuseMounting, perfuseMount, perfuseOpen } from "./perfuse/open.ts";
 export {
   definePlugin,
   type FileSystem,

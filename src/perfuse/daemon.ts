@@ -49,7 +49,7 @@ export interface Exit {
   readonly code: number | null;
   /** Such as "exit code 1" or "SIGKILL". */
   readonly how: string;
-  /** The last line of its standard error; empty if there was none. */
+  /** The line of its standard error that came with its end; empty if there was none. */
   readonly lastWords: string;
 }
 
@@ -122,20 +122,22 @@ const PASSAGES: Readonly<Record<RouteName, (context: PassageContext) => Passage>
 const BUFFER = 1 << 21;
 
 function watch(child: ChildProcess, say: (line: string) => void): Promise<Exit> {
-  let lastWords = "";
+  let last = { line: "", at: 0 };
   for (const stream of [child.stdout, child.stderr] as (Readable | null | undefined)[]) {
     if (!stream) continue;
     createInterface({ input: stream }).on("line", (line) => {
-      if (stream === child.stderr) lastWords = line;
+      if (stream === child.stderr) last = { line, at: performance.now() };
       say(line);
     });
   }
   return new Promise((resolve) => {
-    child.on("error", (error) => resolve({ code: null, how: messageOf(error), lastWords }));
+    child.on("error", (error) => resolve({ code: null, how: messageOf(error), lastWords: "" }));
     child.on("exit", async (code, signal) => {
+      const ended = performance.now();
       // What it wrote may still be on its way; one in the background keeps the pipe open.
       const closed = new Promise((resolve) => child.on("close", resolve));
       await Promise.race([closed, Bun.sleep(MOMENT)]);
+      const lastWords = last.at > ended - DYING ? last.line : "";
       resolve({ code, how: signal ?? `exit code ${code}`, lastWords });
     });
   });
@@ -174,8 +176,9 @@ const INSISTENCE: readonly { readonly signal?: NodeJS.Signals; readonly patience
   { signal: "SIGKILL", patience: 2000 },
 ];
 
-/** Milliseconds: between looks; until nobody is expected any more. */
+/** Milliseconds: between looks; before its end, in which a process says why; until nobody is expected any more. */
 const MOMENT = 200;
+const DYING = 1000;
 const FORSAKEN = 5000;
 
 function end(pid: number, signal: NodeJS.Signals): void {

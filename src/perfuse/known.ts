@@ -49,13 +49,21 @@ export class Known implements Attributes {
     this.blocks = attr.blocks;
     this.blksize = attr.blksize || SMALLEST_BLOCK;
     this.rdev = attr.rdev;
-    this.ino = attr.ino === 0 ? undefined : attr.ino;
+    this.ino = inodeNumber(attr.ino);
     moment(this.atime, attr.atime, attr.atimensec);
     moment(this.mtime, attr.mtime, attr.mtimensec);
     moment(this.ctime, attr.ctime, attr.ctimensec);
     this.attrTimeout = seconds;
     this.told = monotonic();
   }
+}
+
+/**
+ * An inode number, undefined where there is none. Some daemons make them of hashes, of all 64 bits: beyond what can be told
+ * they are cut down to it, everywhere alike.
+ */
+export function inodeNumber(ino: number): number | undefined {
+  return (ino > Number.MAX_SAFE_INTEGER ? ino % 2 ** 53 : ino) || undefined;
 }
 
 /** A time-out as the protocol has it, in seconds. */

@@ -3,6 +3,7 @@ import type { DirectoryEntry as Told } from "../../fuse/dirent.ts";
 import { O } from "../../fuse/flags.ts";
 import type { Call, DirectoryEntry, NodeOperations } from "../../operations.ts";
 import { type Context, isCode, isPuffs } from "../context.ts";
+import { inodeNumber } from "../known.ts";
 import type { Handle, PerfuseNode } from "../node.ts";
 import { find } from "./names.ts";
 import { openFor } from "./open.ts";
@@ -48,7 +49,7 @@ const MOST_ENTRIES = 2 ** 21;
 const UNKNOWN = 0xffffffff;
 
 function inoOf({ ino }: Told): number | undefined {
-  return ino === UNKNOWN || ino === 0 ? undefined : ino;
+  return ino === UNKNOWN ? undefined : inodeNumber(ino);
 }
 
 /** READDIR, or READDIRPLUS for daemons that know only that; what the latter counts is given back at once. */
@@ -101,7 +102,7 @@ async function numbered(
       return null;
     });
     if (found) context.giveBack(found.nodeid);
-    numbers.push({ ...entry, ino: found?.attr.ino || undefined });
+    numbers.push({ ...entry, ino: inodeNumber(found?.attr.ino ?? 0) });
   }
   return numbers;
 }

@@ -1,0 +1,213 @@
+import { expect, test } from "bun:test";
+import { spawn } from "node:child_process";
+import { isMounted, until } from "../../support/mounted.ts";
+import { run } from "../../support/program.ts";
+import { example, unlimited, withExamples } from "./examples.ts";
+import { folder, hosted, nobodyLeft, scratch, sh } from "./support.ts";
+
+/*
+ * libfuse's own examples, and what is asked of any daemon: a deadline, an end, a beginning anew.
+ */
+
+const MINUTE = 60_000;
+
+withExamples("libfuse's examples", () => {
+  test(
+    "hello_ll",
+    async () => {
+      await using on = scratch();
+      const mount = await hosted([await example("hello_ll", on.at("hello_ll")), "-f", "{}"]);
+      try {
+        expect(await sh(mount.directory, "ls; cat hello")).toBe("hello\nHello World!\n");
+      } finally {
+        await mount.close();
+      }
+      await nobodyLeft(on.path);
+    },
+    MINUTE,
+  );
+
+  test(
+    "passthrough_ll: 8 clients at once",
+    async () => {
+      await using on = scratch();
+      folder(on.at("below"), 0o777);
+      const program = await example("passthrough_ll", on.at("passthrough_ll"));
+      const source = `source=${on.at("below")}`;
+      const mount = await hosted(unlimited(program, "-f", "-o", source, "{}"));
+      try {
+        const work = `mkdir $1 && cd $1 && for i in $(seq 40); do
+            seq $1 3000 > f$i && cp f$i g$i && cmp f$i g$i && mv g$i h$i && rm f$i; done; ls | wc -l`;
+        const said = await Promise.all(
+          Array.from({ length: 8 }, (_, i) => sh(mount.directory, work, String(i + 1))),
+        );
+        expect(said).toEqual(Array(8).fill("40\n"));
+      } finally {
+        await mount.close();
+      }
+      await nobodyLeft(on.path);
+    },
+    MINUTE,
+  );
+
+  test(
+    "fio finds what it wrote, in parallel",
+    async () => {
+      await using on = scratch();
+      folder(on.at("below"), 0o777);
+      const program = await example("passthrough_ll", on.at("passthrough_ll"));
+      const source = `source=${on.at("below")}`;
+      const mount = await hosted(unlimited(program, "-f", "-o", source, "{}"));
+      try {
+        const { code, stdout, stderr } = await run([
+          ...[
+            "fio",
+            "--name=verify",
+            `--directory=${mount.directory}`,
+            "--size=8m",
+            "--bs=4k-128k",
+          ],
+          ...[
+            "--rw=randrw",
+            "--verify=crc32c",
+            "--do_verify=1",
+            "--numjobs=4",
+            "--group_reporting",
+          ],
+          ...["--ioengine=psync", "--fallocate=none", "--loops=2"],
+        ]);
+        expect({ code, said: code === 0 ? "" : stdout + stderr }).toEqual({ code: 0, said: "" });
+      } finally {
+        await mount.close();
+      }
+    },
+    MINUTE,
+  );
+
+  test(
+    "a daemon that stands still gives ETIMEDOUT, and goes on when it does",
+    async () => {
+      await using on = scratch();
+      const program = await example("hello_ll", on.at("hello_ll"));
+      const options = "allow_other,deadline=0.5,attr_timeout=0,entry_timeout=0";
+      const mount = await hosted([program, "-f", "{}"], { options });
+      try {
+        const pid = await pidOf(program);
+        process.kill(pid, "SIGSTOP");
+        expect((await run(["stat", `${mount.directory}/other`])).stderr).toContain("timed out");
+        process.kill(pid, "SIGCONT");
+        expect(await sh(mount.directory, "cat hello")).toBe("Hello World!\n");
+      } finally {
+        await mount.close();
+      }
+      await nobodyLeft(on.path);
+    },
+    MINUTE,
+  );
+
+  test(
+    "one that stands still is ended with the mount",
+    async () => {
+      await using on = scratch();
+      const program = await example("hello_ll", on.at("hello_ll"));
+      const mount = await hosted([program, "-f", "{}"]);
+      process.kill(await pidOf(program), "SIGSTOP");
+      await mount.close();
+      await nobodyLeft(on.path);
+    },
+    MINUTE,
+  );
+
+  test(
+    "its death is the mount's, and is told",
+    async () => {
+      await using on = scratch();
+      const program = await example("hello_ll", on.at("hello_ll"));
+      const mount = await hosted([program, "-f", "{}"]);
+      try {
+        process.kill(await pidOf(program), "SIGKILL");
+        await until(() => !isMounted(mount.directory), "the end of the mount");
+        await until(() => mount.server.exitCode !== null, "the server's end");
+        const lines = mount.output().split("\n");
+        expect(lines.filter((line) => line.includes("hello_ll"))).toEqual([
+          `puffs: hello_ll has ended (SIGKILL); ${mount.directory} is unmounted`,
+        ]);
+      } finally {
+        await mount.close();
+      }
+    },
+    MINUTE,
+  );
+
+  test(
+    "with -o restart another takes over",
+    async () => {
+      await using on = scratch();
+      folder(on.at("below"), 0o777);
+      const program = await example("passthrough_ll", on.at("passthrough_ll"));
+      const source = `source=${on.at("below")}`;
+      const options = "allow_other,restart";
+      const mount = await hosted([program, "-f", "-o", source, "{}"], { options });
+      try {
+        const { directory } = mount;
+        await sh(directory, "mkdir d && echo kept > d/file && cat d/file");
+        process.kill(await pidOf(program), "SIGKILL");
+        await until(() => mount.output().includes("serves"), "the next daemon");
+        expect(await sh(directory, "cat d/file && echo new > d/other && ls d")).toBe(
+          "kept\nfile\nother\n",
+        );
+      } finally {
+        await mount.close();
+      }
+      expect(mount.server.exitCode).toBe(0);
+      await nobodyLeft(on.path);
+    },
+    MINUTE,
+  );
+
+  test(
+    "nothing outlives a server that is killed",
+    async () => {
+      await using on = scratch();
+      const program = await example("hello_ll", on.at("hello_ll"));
+      const mount = await hosted([program, "-f", "{}"]);
+      mount.server.kill("SIGKILL");
+      await until(() => !isMounted(mount.directory), "the end of the mount");
+      await nobodyLeft(on.path);
+      await mount.close();
+    },
+    MINUTE,
+  );
+
+  test(
+    "whoever reads from a daemon that dies is told at once",
+    async () => {
+      await using on = scratch();
+      const program = await example("hello_ll", on.at("hello_ll"));
+      const options = "allow_other,entry_timeout=0,attr_timeout=0";
+      const mount = await hosted([program, "-f", "{}"], { options });
+      try {
+        const pid = await pidOf(program);
+        process.kill(pid, "SIGSTOP");
+        const waiting = Array.from({ length: 8 }, () => {
+          const child = spawn("stat", [`${mount.directory}/hello`], { stdio: "ignore" });
+          return new Promise<number | null>((resolve) => child.on("exit", resolve));
+        });
+        await Bun.sleep(200);
+        process.kill(pid, "SIGKILL");
+        expect(await Promise.all(waiting)).toEqual(Array(8).fill(1));
+      } finally {
+        await mount.close();
+      }
+    },
+    MINUTE,
+  );
+});
+
+/** The process of a program, which is nobody else's. */
+async function pidOf(program: string): Promise<number> {
+  const { stdout } = await run(["pgrep", "-x", "-f", `${program} -f.*`]);
+  const pid = Number(stdout.trim());
+  if (!(pid > 0)) throw new Error(`not one process: ${stdout}`);
+  return pid;
+}

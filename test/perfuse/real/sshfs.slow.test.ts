@@ -1,0 +1,166 @@
+import { expect } from "bun:test";
+import { type ChildProcess, spawn } from "node:child_process";
+import { chmodSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { isMounted, until } from "../../support/mounted.ts";
+import { processesOf, run } from "../../support/program.ts";
+import { folder, hosted, nobodyLeft, type Scratch, scratch, sh, withPrograms } from "./support.ts";
+
+/*
+ * sshfs to a server on this machine, with keys and a configuration of the test's own.
+ */
+
+const PROGRAMS = ["sshfs", "ssh-keygen", "/usr/sbin/sshd"];
+
+interface Remote extends AsyncDisposable {
+  readonly server: ChildProcess;
+  /** sshfs' command, in the foreground or in the background. */
+  command(inForeground: boolean): string[];
+}
+
+async function remote(on: Scratch): Promise<Remote> {
+  await on.sh(`ssh-keygen -q -t ed25519 -N "" -f host; ssh-keygen -q -t ed25519 -N "" -f user
+               cp user.pub authorized; mkdir -p /run/sshd`);
+  const port = await freePort();
+  const configuration = [
+    `ListenAddress 127.0.0.1:${port}`,
+    `HostKey ${on.at("host")}`,
+    `AuthorizedKeysFile ${on.at("authorized")}`,
+    "PermitRootLogin yes",
+    "StrictModes no",
+    "UsePAM no",
+    "PidFile none",
+    "Subsystem sftp internal-sftp",
+  ];
+  writeFileSync(on.at("config"), `${configuration.join("\n")}\n`);
+  const server = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", on.at("config")], { stdio: "ignore" });
+  const root = folder(on.at("root"));
+  chmodSync(root, 0o777);
+  const options = [
+    `IdentityFile=${on.at("user")}`,
+    "UserKnownHostsFile=/dev/null",
+    "StrictHostKeyChecking=no",
+    "LogLevel=ERROR",
+    "reconnect=no",
+  ].filter((option) => !option.startsWith("reconnect"));
+  await until(() => listens(port), "sshd");
+  return {
+    server,
+    command: (inForeground) => [
+      "sshfs",
+      ...(inForeground ? ["-f"] : []),
+      ...["-p", String(port), "-F", "/dev/null"],
+      ...options.flatMap((option) => ["-o", option]),
+      `root@127.0.0.1:${root}`,
+      "{}",
+    ],
+    async [Symbol.asyncDispose]() {
+      server.kill("SIGKILL");
+    },
+  };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** By the kernel's list of sockets: a connection would be a client that fails. */
+function listens(port: number): boolean {
+  const hex = port.toString(16).toUpperCase().padStart(4, "0");
+  return Bun.spawnSync(["grep", "-q", `0100007F:${hex} 00000000:0000 0A`, "/proc/net/tcp"]).success;
+}
+
+withPrograms(
+  "sshfs: files, a repository, 100 MB there and back",
+  PROGRAMS,
+  async () => {
+    await using on = scratch();
+    await using there = await remote(on);
+    const mount = await hosted(there.command(true));
+    try {
+      const { directory } = mount;
+      expect(
+        await sh(
+          directory,
+          `echo one > a && mv a b && echo two >> b && cat b && mkdir d && mv b d/c && ls d
+         ln -s d/c link && cat link && chmod 600 d/c && stat -c %a d/c && rm -r d link && ls -A`,
+        ),
+      ).toBe("one\ntwo\nc\none\ntwo\n600\n");
+
+      await on.sh(`git init -q repo && cd repo && git config user.email a@b && git config user.name a
+      for i in 1 2 3 4 5 6 7 8 9; do mkdir d$i; seq $i 4000 > d$i/f; done
+      git add . && git commit -q -m all`);
+      await sh(
+        directory,
+        `git clone -q "$1" clone && cd clone && git fsck && git status --short`,
+        on.at("repo"),
+      );
+      await on.sh(`diff -r repo root/clone -x .git`);
+
+      await on.sh("head -c 100000000 /dev/urandom > big && cksum < big > sum");
+      await sh(directory, `cp "$1" big`, on.at("big"));
+      await on.sh("cksum < root/big | cmp - sum");
+      // Past the page cache, from the daemon once more.
+      await sh(
+        directory,
+        `dd if=big bs=1M iflag=direct status=none | cksum | cmp - "$1"`,
+        on.at("sum"),
+      );
+    } finally {
+      await mount.close();
+    }
+    await nobodyLeft(on.at("user"));
+  },
+  120,
+);
+
+withPrograms("sshfs in the background is ended too", PROGRAMS, async () => {
+  await using on = scratch();
+  await using there = await remote(on);
+  const mount = await hosted(there.command(false));
+  try {
+    expect(await sh(mount.directory, "echo x > file; cat file")).toBe("x\n");
+  } finally {
+    await mount.close();
+  }
+  expect(processesOf("root@127.0.0.1:" + on.at("root"))).toEqual([]);
+  expect(mount.server.exitCode).toBe(0);
+});
+
+withPrograms(
+  "sshd dies in the middle: who waits is told, and the mount goes",
+  PROGRAMS,
+  async () => {
+    await using on = scratch();
+    await using there = await remote(on);
+    const mount = await hosted(there.command(true));
+    try {
+      const { directory } = mount;
+      await sh(directory, "echo x > file");
+      const writing = run(["dd", "if=/dev/zero", `of=${directory}/endless`, "bs=64k"]);
+      await Bun.sleep(300);
+      for (const pid of [...sessionsOf(there.server.pid as number), there.server.pid as number])
+        process.kill(pid, "SIGKILL");
+      const { code, stderr } = await writing;
+      expect(code).not.toBe(0);
+      expect(stderr).not.toBe("");
+      await until(() => !isMounted(directory), "the end of the mount");
+      await until(() => mount.server.exitCode !== null, "the server's end");
+      expect(mount.output()).toMatch(/sshfs has ended[^;]*; .* is unmounted/);
+    } finally {
+      await mount.close();
+    }
+  },
+);
+
+/** The processes of sshd's that serve a connection. */
+function sessionsOf(pid: number): number[] {
+  const { stdout } = Bun.spawnSync(["ps", "-o", "pid=", "--ppid", String(pid)]);
+  const children = stdout.toString().split(/\s+/).filter(Boolean).map(Number);
+  return children.flatMap((child) => [...sessionsOf(child), child]);
+}
