@@ -137,7 +137,8 @@ function watch(child: ChildProcess, say: (line: string) => void): Promise<Exit> 
       // What it wrote may still be on its way; one in the background keeps the pipe open.
       const closed = new Promise((resolve) => child.on("close", resolve));
       await Promise.race([closed, Bun.sleep(MOMENT)]);
-      const lastWords = last.at > ended - DYING ? last.line : "";
+      // Who is killed has not said why.
+      const lastWords = signal !== "SIGKILL" && last.at > ended - DYING ? last.line : "";
       resolve({ code, how: signal ?? `exit code ${code}`, lastWords });
     });
   });
@@ -158,7 +159,9 @@ async function stop(
     return [...new Set([...started, ...holdersOf(inode)])];
   };
   for (const { signal, patience } of INSISTENCE) {
-    if (signal !== undefined) for (const pid of left()) end(pid, signal);
+    // One that was stopped hears nothing but the second.
+    if (signal !== undefined)
+      for (const pid of left()) for (const each of [signal, "SIGCONT"] as const) end(pid, each);
     const until = performance.now() + patience;
     while (left().length > 0 && performance.now() < until) {
       await Promise.race([exit, Bun.sleep(MOMENT)]);

@@ -84,6 +84,31 @@ withExamples("libfuse's examples", () => {
     MINUTE,
   );
 
+  for (const options of ["allow_other", "allow_other,writeback"])
+    test(
+      `a full disk below is told to who writes, at fsync(2) at the latest (${options})`,
+      async () => {
+        await using on = scratch();
+        const tmpfs = folder(on.at("tmpfs"));
+        await on.sh(`mount -t tmpfs -o size=1m none "$1"`, tmpfs);
+        try {
+          const program = await example("passthrough_ll", on.at("passthrough_ll"));
+          const mount = await hosted([program, "-f", "-o", `source=${tmpfs}`, "{}"], { options });
+          try {
+            const write = ["dd", "if=/dev/zero", `of=${mount.directory}/file`, "bs=64k"];
+            const { code, stderr } = await run([...write, "count=64", "conv=fsync"]);
+            expect(code).not.toBe(0);
+            expect(stderr).toContain("No space left on device");
+          } finally {
+            await mount.close();
+          }
+        } finally {
+          await run(["umount", "--lazy", tmpfs]);
+        }
+      },
+      MINUTE,
+    );
+
   test(
     "a daemon that stands still gives ETIMEDOUT, and goes on when it does",
     async () => {
@@ -110,10 +135,17 @@ withExamples("libfuse's examples", () => {
     async () => {
       await using on = scratch();
       const program = await example("hello_ll", on.at("hello_ll"));
-      const mount = await hosted([program, "-f", "{}"]);
-      process.kill(await pidOf(program), "SIGSTOP");
-      await mount.close();
-      await nobodyLeft(on.path);
+      const options = "allow_other,grace=0.5";
+      const mount = await hosted([program, "-f", "{}"], { options });
+      try {
+        await mount.client.close();
+        process.kill(await pidOf(program), "SIGSTOP");
+        mount.server.kill("SIGTERM");
+        await until(() => mount.server.exitCode !== null, "the server's end");
+        await nobodyLeft(on.path);
+      } finally {
+        await mount.close();
+      }
     },
     MINUTE,
   );
