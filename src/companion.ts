@@ -19,8 +19,6 @@ export interface Companion {
 /** What an engine has of a companion, which may be another one each time, or none. */
 export class Beside {
   readonly #companion: () => Companion | undefined;
-  /** It has settled promises, whose replies go out after this turn of the event loop: there is no waiting in it. */
-  #settling = false;
 
   constructor(companion: () => Companion | undefined = () => undefined) {
     this.#companion = companion;
@@ -28,20 +26,19 @@ export class Beside {
 
   /** A turn of the event loop begins: take what has come. */
   turn(): void {
-    this.#settling = this.#joined()?.readable() ?? false;
+    this.#joined()?.readable();
   }
 
   /**
    * Requests are outstanding: has `fd` one more? If some wait for the companion it is waited for both, for a moment; otherwise this only
-   * looks, for what is outstanding needs the event loop. "settled" says that it needs a turn now.
+   * looks, for what is outstanding needs the event loop. "settled" says that the companion has settled promises.
    */
   look(fd: number): "request" | "settled" | "nothing" {
     const companion = this.#joined();
-    if (!companion || companion.waiting === 0 || this.#settling)
-      return waitReadable(fd, 0) ? "request" : "nothing";
+    if (!companion || companion.waiting === 0) return waitReadable(fd, 0) ? "request" : "nothing";
     const which = waitEither(fd, companion.descriptor, companion.queued, NAP);
-    if ((which & 2) !== 0) return "settled";
-    return which === 0 ? "nothing" : "request";
+    if ((which & 2) !== 0 && companion.readable()) return "settled";
+    return (which & 1) !== 0 ? "request" : "nothing";
   }
 
   /** What to sleep on beside `fd`, and which of it is waited for to be written. */

@@ -1,3 +1,4 @@
+import { drainMicrotasks } from "bun:jsc";
 import { monotonic } from "../ffi/clock.ts";
 import {
   EAGAIN,
@@ -136,12 +137,20 @@ export class DeviceEngine implements Engine {
    * and before the thread has started that ends the waiting.
    */
   #receive({ request }: Frame): number {
-    if (this.#outstanding > 0) {
+    for (let looks = 0; this.#isAtWork(); looks++) {
       const found = this.#beside.look(this.#fd);
-      if (found === "settled") this.#lastRequest = monotonic();
-      if (found !== "request") return -EAGAIN;
-    } else if (!this.#attended && !waitReadable(this.#fd, 0)) return -EAGAIN;
+      if (found === "request") return this.#waiter.read(this.#fd, request);
+      if (found === "nothing" || looks === MOST_LOOKS) return -EAGAIN;
+      this.#lastRequest = monotonic();
+    }
+    if (!this.#attended && !waitReadable(this.#fd, 0)) return -EAGAIN;
     return this.#waiter.read(this.#fd, request);
+  }
+
+  /** Whether anything is outstanding, when all that can be answered now is: promises that are settled need no turn of the event loop. */
+  #isAtWork(): boolean {
+    if (this.#outstanding > 0) drainMicrotasks();
+    return this.#outstanding > 0;
   }
   #attended = false;
 
@@ -225,5 +234,7 @@ const EIO = 5;
 const LONGEST_TURN = 1_000_000;
 /** How long a quiet mount is stayed close to before the process sleeps. */
 const PATIENCE = 2_000_000;
+/** Answers of a companion that are taken one by one before the event loop has a turn. */
+const MOST_LOOKS = 64;
 /** Frames kept for the next requests; more come and go. */
 const MOST_IDLE = 16;

@@ -1,3 +1,4 @@
+import { drainMicrotasks } from "bun:jsc";
 import { constants } from "node:os";
 import { monotonic } from "../ffi/clock.ts";
 import { EAGAIN, EINTR, ENODEV, ENOENT, EPIPE, waitReadable } from "../ffi/device.ts";
@@ -249,10 +250,15 @@ export class StreamEngine implements Engine {
       this.#sleep();
       return false;
     }
+    // Promises that are settled need no turn of the event loop.
+    if (this.#outstanding > 0) drainMicrotasks();
     if (this.#outstanding > 0) {
       const found = this.#beside.look(this.#fd);
-      if (found === "settled") this.#lastRequest = monotonic();
-      if (found === "request") return true;
+      if (found === "settled") {
+        this.#lastRequest = now;
+        drainMicrotasks();
+      }
+      if (found !== "nothing" && now - begun <= LONGEST_TURN) return true;
       setImmediate(this.#turn);
       return false;
     }

@@ -108,6 +108,8 @@ export class Channel implements Companion {
       }
       found = true;
       this.#parts.receive(this.#buffer.subarray(0, length));
+      // What comes unasked is there at the next look, too.
+      if (this.waiting === 0) break;
     }
     if (found) this.#lastUse = monotonic();
     return found;
