@@ -135,6 +135,13 @@ export const folded64 = scalar<number>(
 /** An i64 that may be negative: seconds since 1970, offsets. Outside -(2 ** 53) ... 2 ** 53 - 1 it is `Malformed`. */
 export const signed64 = scalar<number>(8, readSigned, write64);
 
+/** A u64 that a peer made and is given back: a number below 2 ** 53, which most are, and a bigint from there on. */
+export const foreign64 = scalar<number | bigint>(
+  8,
+  readUnsigned("view.getBigUint64(@, true)"),
+  `word = $; if (typeof word === "bigint") view.setBigUint64(@, word, true); else { ${write64} }`,
+);
+
 /** A u64 that is only passed on or compared: lock owners, poll handles. A bigint, so keep it off the hot path. */
 export const opaque64 = scalar<bigint>(
   8,

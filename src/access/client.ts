@@ -1,6 +1,6 @@
 import { Errno, type ErrnoName } from "../errno.ts";
 import { FattrFlags, FopenFlags, O } from "../fuse/flags.ts";
-import { type Caller, type FuseKernel, KERNEL } from "../fuse/kernel.ts";
+import { type Caller, type FuseKernel, type Handle, KERNEL } from "../fuse/kernel.ts";
 import type * as wire from "../fuse/structs.ts";
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../mode.ts";
 import { nameLength } from "../name.ts";
@@ -262,7 +262,7 @@ export class Client {
 
   async #fill(
     id: number,
-    fh: number,
+    fh: Handle,
     openFlags: number,
     content: AsyncIterable<Uint8Array>,
     truncate: boolean,
@@ -292,14 +292,14 @@ export class Client {
   }
 
   /** What close(2) answers: ENOSYS is a server that has nothing to say. */
-  async #flush(id: number, fh: number, openFlags: number): Promise<void> {
+  async #flush(id: number, fh: Handle, openFlags: number): Promise<void> {
     if (openFlags & FopenFlags.NOFLUSH) return;
     await this.#kernel.flush(id, { fh }, this.#caller).catch((error: Errno) => {
       if (error.code !== "ENOSYS") throw error;
     });
   }
 
-  async #release(id: number, fh: number, flags: number): Promise<void> {
+  async #release(id: number, fh: Handle, flags: number): Promise<void> {
     // Nobody is told what RELEASE says.
     await this.#kernel.release(id, { fh, flags }).catch(() => {});
   }

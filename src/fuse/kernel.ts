@@ -1,7 +1,7 @@
 import { Errno } from "../errno.ts";
 import { S_IFMT } from "../mode.ts";
 import { decodeName } from "../name.ts";
-import { type Of, opaque64, since, struct } from "../struct.ts";
+import type { Of } from "../struct.ts";
 import {
   type DirectoryEntry,
   type DirectoryEntryPlus,
@@ -10,6 +10,7 @@ import {
 } from "./dirent.ts";
 import { type Caller, type Decode, Exchange, KERNEL } from "./exchange.ts";
 import { Constants, common, has, InitFlags, initFlags, initWords } from "./flags.ts";
+import * as foreign from "./foreign.ts";
 import { Opcode } from "./opcodes.ts";
 import { decodeHead, decodeWhole, encode, encodeNames, type Layout, Refusal } from "./parts.ts";
 import * as wire from "./structs.ts";
@@ -26,7 +27,9 @@ export {
 type In<S> = Partial<Of<S>>;
 type Entry = Of<typeof wire.EntryOut>;
 type Attr = Of<typeof wire.AttrOut>;
-type Open = Of<typeof wire.OpenOut>;
+type Open = Of<typeof foreign.OpenOut>;
+/** The server's own number of what is open. */
+export type Handle = Open["fh"];
 export type Created = Entry & { readonly open: Open };
 
 /** What is offered in INIT. */
@@ -42,11 +45,6 @@ export interface Offer {
 export interface Settled extends Of<typeof wire.InitOut> {
   readonly set: number;
 }
-
-/** READ and WRITE with their lock owner; READDIR with an offset of any 64 bits, for servers pass on hashes. */
-const ReadIn = struct({ ...wire.ReadIn.fields, lockOwner: since(9, opaque64) });
-const WriteIn = struct({ ...wire.WriteIn.fields, lockOwner: since(9, opaque64) });
-const ReaddirIn = struct({ ...ReadIn.fields, offset: opaque64 });
 
 /**
  * The kernel's part in the FUSE protocol, 7.8 to 7.45: asks a server, whoever wrote it. It asks what it is told to and
@@ -99,18 +97,30 @@ export class FuseKernel extends Exchange {
     this.tell(Opcode.BATCH_FORGET, 0, KERNEL, head, ...each);
   }
 
-  getattr(nodeid: number, fields: In<typeof wire.GetattrIn>, caller: Caller): Promise<Attr> {
-    return this.ask(Opcode.GETATTR, nodeid, caller, this.#attr, this.#in(wire.GetattrIn, fields));
+  getattr(nodeid: number, fields: In<typeof foreign.GetattrIn>, caller: Caller): Promise<Attr> {
+    return this.ask(
+      Opcode.GETATTR,
+      nodeid,
+      caller,
+      this.#attr,
+      this.#in(foreign.GetattrIn, fields),
+    );
   }
 
   /** 7.39. */
-  statx(nodeid: number, fields: In<typeof wire.StatxIn>, caller: Caller) {
-    const body = this.#in(wire.StatxIn, fields);
+  statx(nodeid: number, fields: In<typeof foreign.StatxIn>, caller: Caller) {
+    const body = this.#in(foreign.StatxIn, fields);
     return this.ask(Opcode.STATX, nodeid, caller, this.#out(wire.StatxOut), body);
   }
 
-  setattr(nodeid: number, fields: In<typeof wire.SetattrIn>, caller: Caller): Promise<Attr> {
-    return this.ask(Opcode.SETATTR, nodeid, caller, this.#attr, this.#in(wire.SetattrIn, fields));
+  setattr(nodeid: number, fields: In<typeof foreign.SetattrIn>, caller: Caller): Promise<Attr> {
+    return this.ask(
+      Opcode.SETATTR,
+      nodeid,
+      caller,
+      this.#attr,
+      this.#in(foreign.SetattrIn, fields),
+    );
   }
 
   readlink(nodeid: number, caller: Caller): Promise<string> {
@@ -180,12 +190,12 @@ export class FuseKernel extends Exchange {
 
   open(nodeid: number, fields: In<typeof wire.OpenIn>, caller: Caller): Promise<Open> {
     const body = this.#in(wire.OpenIn, fields);
-    return this.ask(Opcode.OPEN, nodeid, caller, this.#out(wire.OpenOut), body);
+    return this.ask(Opcode.OPEN, nodeid, caller, this.#out(foreign.OpenOut), body);
   }
 
   opendir(nodeid: number, fields: In<typeof wire.OpenIn>, caller: Caller): Promise<Open> {
     const body = this.#in(wire.OpenIn, fields);
-    return this.ask(Opcode.OPENDIR, nodeid, caller, this.#out(wire.OpenOut), body);
+    return this.ask(Opcode.OPENDIR, nodeid, caller, this.#out(foreign.OpenOut), body);
   }
 
   create(
@@ -205,19 +215,19 @@ export class FuseKernel extends Exchange {
   }
 
   /** At most `size` bytes, as a copy. */
-  read(nodeid: number, fields: In<typeof ReadIn>, caller: Caller): Promise<Uint8Array> {
-    const body = this.#in(ReadIn, fields);
+  read(nodeid: number, fields: In<typeof foreign.ReadIn>, caller: Caller): Promise<Uint8Array> {
+    const body = this.#in(foreign.ReadIn, fields);
     return this.ask(Opcode.READ, nodeid, caller, upTo(fields.size ?? 0), body);
   }
 
   /** Likewise, `into.length` bytes at most, written there; answers how many. `into` is written to when the reply comes. */
   readInto(
     nodeid: number,
-    fields: In<typeof ReadIn>,
+    fields: In<typeof foreign.ReadIn>,
     into: Uint8Array,
     caller: Caller,
   ): Promise<number> {
-    const body = this.#in(ReadIn, { ...fields, size: into.length });
+    const body = this.#in(foreign.ReadIn, { ...fields, size: into.length });
     const decode = (bytes: Uint8Array) => {
       if (bytes.length > into.length)
         throw new Refusal(`${bytes.length} bytes where ${into.length} were asked for`);
@@ -230,32 +240,38 @@ export class FuseKernel extends Exchange {
   /** How many bytes of `data` were taken. */
   write(
     nodeid: number,
-    fields: In<typeof WriteIn>,
+    fields: In<typeof foreign.WriteIn>,
     data: Uint8Array,
     caller: Caller,
   ): Promise<number> {
-    const body = this.#in(WriteIn, { ...fields, size: data.length });
+    const body = this.#in(foreign.WriteIn, { ...fields, size: data.length });
     return this.ask(Opcode.WRITE, nodeid, caller, this.#written(data.length), body, data);
   }
 
-  release(nodeid: number, fields: In<typeof wire.ReleaseIn>, caller = KERNEL): Promise<void> {
-    return this.ask(Opcode.RELEASE, nodeid, caller, nothing, this.#in(wire.ReleaseIn, fields));
+  release(nodeid: number, fields: In<typeof foreign.ReleaseIn>, caller = KERNEL): Promise<void> {
+    return this.ask(Opcode.RELEASE, nodeid, caller, nothing, this.#in(foreign.ReleaseIn, fields));
   }
 
-  releasedir(nodeid: number, fields: In<typeof wire.ReleaseIn>, caller = KERNEL): Promise<void> {
-    return this.ask(Opcode.RELEASEDIR, nodeid, caller, nothing, this.#in(wire.ReleaseIn, fields));
+  releasedir(nodeid: number, fields: In<typeof foreign.ReleaseIn>, caller = KERNEL): Promise<void> {
+    return this.ask(
+      Opcode.RELEASEDIR,
+      nodeid,
+      caller,
+      nothing,
+      this.#in(foreign.ReleaseIn, fields),
+    );
   }
 
-  flush(nodeid: number, fields: In<typeof wire.FlushIn>, caller: Caller): Promise<void> {
-    return this.ask(Opcode.FLUSH, nodeid, caller, nothing, this.#in(wire.FlushIn, fields));
+  flush(nodeid: number, fields: In<typeof foreign.FlushIn>, caller: Caller): Promise<void> {
+    return this.ask(Opcode.FLUSH, nodeid, caller, nothing, this.#in(foreign.FlushIn, fields));
   }
 
-  fsync(nodeid: number, fields: In<typeof wire.FsyncIn>, caller: Caller): Promise<void> {
-    return this.ask(Opcode.FSYNC, nodeid, caller, nothing, this.#in(wire.FsyncIn, fields));
+  fsync(nodeid: number, fields: In<typeof foreign.FsyncIn>, caller: Caller): Promise<void> {
+    return this.ask(Opcode.FSYNC, nodeid, caller, nothing, this.#in(foreign.FsyncIn, fields));
   }
 
-  fsyncdir(nodeid: number, fields: In<typeof wire.FsyncIn>, caller: Caller): Promise<void> {
-    return this.ask(Opcode.FSYNCDIR, nodeid, caller, nothing, this.#in(wire.FsyncIn, fields));
+  fsyncdir(nodeid: number, fields: In<typeof foreign.FsyncIn>, caller: Caller): Promise<void> {
+    return this.ask(Opcode.FSYNCDIR, nodeid, caller, nothing, this.#in(foreign.FsyncIn, fields));
   }
 
   async statfs(nodeid: number, caller: Caller): Promise<Of<typeof wire.Kstatfs>> {
@@ -309,18 +325,18 @@ export class FuseKernel extends Exchange {
     return this.ask(Opcode.ACCESS, nodeid, caller, nothing, body);
   }
 
-  async getlk(nodeid: number, fields: In<typeof wire.LkIn>, caller: Caller) {
-    const body = this.#in(wire.LkIn, fields);
+  async getlk(nodeid: number, fields: In<typeof foreign.LkIn>, caller: Caller) {
+    const body = this.#in(foreign.LkIn, fields);
     const { lk } = await this.ask(Opcode.GETLK, nodeid, caller, this.#out(wire.LkOut), body);
     return lk;
   }
 
-  setlk(nodeid: number, fields: In<typeof wire.LkIn>, caller: Caller): Promise<void> {
-    return this.ask(Opcode.SETLK, nodeid, caller, nothing, this.#in(wire.LkIn, fields));
+  setlk(nodeid: number, fields: In<typeof foreign.LkIn>, caller: Caller): Promise<void> {
+    return this.ask(Opcode.SETLK, nodeid, caller, nothing, this.#in(foreign.LkIn, fields));
   }
 
-  setlkw(nodeid: number, fields: In<typeof wire.LkIn>, caller: Caller): Promise<void> {
-    return this.ask(Opcode.SETLKW, nodeid, caller, nothing, this.#in(wire.LkIn, fields));
+  setlkw(nodeid: number, fields: In<typeof foreign.LkIn>, caller: Caller): Promise<void> {
+    return this.ask(Opcode.SETLKW, nodeid, caller, nothing, this.#in(foreign.LkIn, fields));
   }
 
   async bmap(nodeid: number, fields: In<typeof wire.BmapIn>, caller: Caller): Promise<number> {
@@ -332,11 +348,11 @@ export class FuseKernel extends Exchange {
   /** 7.11. `data` of the answer is what the command returned, at most `outSize` bytes. */
   ioctl(
     nodeid: number,
-    fields: In<typeof wire.IoctlIn>,
+    fields: In<typeof foreign.IoctlIn>,
     data: Uint8Array,
     caller: Caller,
   ): Promise<Of<typeof wire.IoctlOut> & { readonly data: Uint8Array }> {
-    const body = this.#in(wire.IoctlIn, { ...fields, inSize: data.length });
+    const body = this.#in(foreign.IoctlIn, { ...fields, inSize: data.length });
     const decode = (bytes: Uint8Array) => {
       const out = decodeHead(wire.IoctlOut, bytes);
       return { ...out, data: upTo(fields.outSize ?? 0)(bytes.subarray(wire.IoctlOut.size)) };
@@ -345,40 +361,50 @@ export class FuseKernel extends Exchange {
   }
 
   /** 7.11. Which events hold. */
-  async poll(nodeid: number, fields: In<typeof wire.PollIn>, caller: Caller): Promise<number> {
-    const body = this.#in(wire.PollIn, fields);
+  async poll(nodeid: number, fields: In<typeof foreign.PollIn>, caller: Caller): Promise<number> {
+    const body = this.#in(foreign.PollIn, fields);
     const { revents } = await this.ask(Opcode.POLL, nodeid, caller, this.#out(wire.PollOut), body);
     return revents;
   }
 
   /** 7.19. */
-  fallocate(nodeid: number, fields: In<typeof wire.FallocateIn>, caller: Caller): Promise<void> {
-    const body = this.#in(wire.FallocateIn, fields);
+  fallocate(nodeid: number, fields: In<typeof foreign.FallocateIn>, caller: Caller): Promise<void> {
+    const body = this.#in(foreign.FallocateIn, fields);
     return this.ask(Opcode.FALLOCATE, nodeid, caller, nothing, body);
   }
 
   /** An empty answer is the end of the directory. */
-  readdir(nodeid: number, fields: In<typeof ReaddirIn>, caller: Caller): Promise<DirectoryEntry[]> {
+  readdir(
+    nodeid: number,
+    fields: In<typeof foreign.ReaddirIn>,
+    caller: Caller,
+  ): Promise<DirectoryEntry[]> {
     const bounded = upTo(fields.size ?? 0);
     const decode = (bytes: Uint8Array) => someOf(decodeDirents(bounded(bytes)), bytes);
-    return this.ask(Opcode.READDIR, nodeid, caller, decode, this.#in(ReaddirIn, fields));
+    return this.ask(Opcode.READDIR, nodeid, caller, decode, this.#in(foreign.ReaddirIn, fields));
   }
 
   /** 7.21. Each entry with a node counts one lookup, save "." and "..". */
   readdirplus(
     nodeid: number,
-    fields: In<typeof ReaddirIn>,
+    fields: In<typeof foreign.ReaddirIn>,
     caller: Caller,
   ): Promise<DirectoryEntryPlus[]> {
     const bounded = upTo(fields.size ?? 0);
     const decode = (bytes: Uint8Array) =>
       someOf(decodeDirentsPlus(bounded(bytes), wire.EntryOut.at(this.minor)), bytes);
-    return this.ask(Opcode.READDIRPLUS, nodeid, caller, decode, this.#in(ReaddirIn, fields));
+    return this.ask(
+      Opcode.READDIRPLUS,
+      nodeid,
+      caller,
+      decode,
+      this.#in(foreign.ReaddirIn, fields),
+    );
   }
 
   /** 7.24. */
-  async lseek(nodeid: number, fields: In<typeof wire.LseekIn>, caller: Caller): Promise<number> {
-    const body = this.#in(wire.LseekIn, fields);
+  async lseek(nodeid: number, fields: In<typeof foreign.LseekIn>, caller: Caller): Promise<number> {
+    const body = this.#in(foreign.LseekIn, fields);
     const out = await this.ask(Opcode.LSEEK, nodeid, caller, this.#out(wire.LseekOut), body);
     return out.offset;
   }
@@ -386,10 +412,10 @@ export class FuseKernel extends Exchange {
   /** 7.28. How many bytes were copied; below 2^32. */
   copyFileRange(
     nodeid: number,
-    fields: In<typeof wire.CopyFileRangeIn>,
+    fields: In<typeof foreign.CopyFileRangeIn>,
     caller: Caller,
   ): Promise<number> {
-    const body = this.#in(wire.CopyFileRangeIn, fields);
+    const body = this.#in(foreign.CopyFileRangeIn, fields);
     const decode = this.#written(fields.len ?? 0);
     return this.ask(Opcode.COPY_FILE_RANGE, nodeid, caller, decode, body);
   }
@@ -397,10 +423,10 @@ export class FuseKernel extends Exchange {
   /** 7.45. How many bytes were copied. */
   async copyFileRange64(
     nodeid: number,
-    fields: In<typeof wire.CopyFileRangeIn>,
+    fields: In<typeof foreign.CopyFileRangeIn>,
     caller: Caller,
   ): Promise<number> {
-    const body = this.#in(wire.CopyFileRangeIn, fields);
+    const body = this.#in(foreign.CopyFileRangeIn, fields);
     const decode = this.#out(wire.CopyFileRangeOut);
     const out = await this.ask(Opcode.COPY_FILE_RANGE_64, nodeid, caller, decode, body);
     return out.bytesCopied;
@@ -459,7 +485,7 @@ export class FuseKernel extends Exchange {
 
   #created: Decode<Created> = (bytes) => {
     const { size } = wire.EntryOut.at(this.minor);
-    const open = this.#out(wire.OpenOut)(bytes.subarray(Math.min(size, bytes.length)));
+    const open = this.#out(foreign.OpenOut)(bytes.subarray(Math.min(size, bytes.length)));
     return { ...this.#child(bytes.subarray(0, size)), open };
   };
 

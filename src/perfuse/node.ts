@@ -10,7 +10,7 @@ export const ROOT = 1;
 
 /** What a daemon answered to OPEN, OPENDIR or CREATE. */
 export interface Handle {
-  readonly fh: number;
+  readonly fh: number | bigint;
   /** As open(2) has them: sent along with all that is done through the handle. */
   readonly flags: number;
   /** FOPEN_ bits. */

@@ -296,3 +296,22 @@ test("CREATE of what is open already closes the handle that is one too many", as
   expect(viewOf(released.body).getUint32(0, true)).toBe(70);
   await end();
 });
+
+test("handles are any 64 bits, and 0 is one", async () => {
+  const handles = [0xfedc_ba98_7654_3210n, 0n];
+  const { daemon, node, root, end } = await stage({
+    LOOKUP: () => entryOut(5),
+    OPEN: () => bytes(handles.shift() ?? 0n, 0, 0),
+    READ: () => DONE,
+  });
+  const file = (await node.lookup(root, "a", callOf())) as PerfuseNode;
+  for (const fh of [...handles]) {
+    const one = fileOf(0);
+    await node.open(file, one, callOf());
+    await node.read(file, new Uint8Array(1), 0, callOf());
+    await node.inactive(file, one);
+    for (const name of ["READ", "RELEASE"] as const)
+      expect(viewOf(daemon.of(name).at(-1)?.body ?? DONE).getBigUint64(0, true)).toBe(fh);
+  }
+  await end();
+});

@@ -189,6 +189,15 @@ const ADDED: readonly { why: string; is: (request: Fields) => boolean }[] = [
   },
 ];
 
+/** The reasons that were needed. */
+const used = new Set<string>();
+
+function allowed(list: typeof ADDED, request: Fields): boolean {
+  const reason = list.find(({ is }) => is(request));
+  if (reason) used.add(reason.why);
+  return reason !== undefined;
+}
+
 const NAMES = Object.fromEntries(Object.entries(Opcode).map(([name, code]) => [code, name]));
 
 function fieldsOf(message: Uint8Array): Fields {
@@ -236,6 +245,7 @@ function differences(ours: Fields, theirs: Fields): string[] {
         opcodes.includes(ours.opcode as never) &&
         allows(ours[field], theirs[field], ours),
     );
+    if (rule) used.add(rule.why);
     return rule ? [] : [`${ours.opcode} ${field}: ours ${ours[field]}, theirs ${theirs[field]}`];
   });
 }
@@ -263,7 +273,7 @@ class Player {
     const found = at < 0 ? undefined : this.#left[at];
     this.#left.splice(0, at + 1);
     if (!found) {
-      if (!ADDED.some(({ is }) => is(ours))) this.#note(`${ours.opcode} ${ours.nodeid} is new`);
+      if (!allowed(ADDED, ours)) this.#note(`${ours.opcode} ${ours.nodeid} is new`);
       return this.#made(String(ours.opcode), message);
     }
     this.compared++;
@@ -302,8 +312,7 @@ class Player {
   }
 
   #leave(theirs: Fields): void {
-    if (!LEFT_OUT.some(({ is }) => is(theirs)))
-      this.#note(`${theirs.opcode} ${theirs.nodeid} is missing`);
+    if (!allowed(LEFT_OUT, theirs)) this.#note(`${theirs.opcode} ${theirs.nodeid} is missing`);
   }
 
   #note(line: string): void {
@@ -443,4 +452,9 @@ describe("the recorded kernel's requests become the messages that perfused sent"
       expect(player.wrong).toEqual([]);
       expect(player.compared).toBeGreaterThan(20);
     });
+
+  test("and no rule is there for nothing", () => {
+    const unused = [...RULES, ...LEFT_OUT, ...ADDED].filter(({ why }) => !used.has(why));
+    expect(unused.map(({ why }) => why)).toEqual([]);
+  });
 });

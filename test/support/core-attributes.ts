@@ -13,7 +13,7 @@ import type { Walk } from "./core-walk.ts";
 type Setattr = Parameters<Walk["mount"]["kernel"]["setattr"]>[1];
 
 /** The attributes as stat(2) tells them. */
-export async function statOf(walk: Walk, { nodeid }: Node, fh?: number): Promise<Stat> {
+export async function statOf(walk: Walk, { nodeid }: Node, fh?: number | bigint): Promise<Stat> {
   const fields = fh === undefined ? {} : { getattrFlags: GetattrFlags.FH, fh };
   const { attr } = await walk.mount.kernel.getattr(nodeid, fields, walk.caller);
   const { ino, mode, nlink, uid, gid, rdev, size, blocks } = attr;
@@ -25,7 +25,12 @@ export async function statOf(walk: Walk, { nodeid }: Node, fh?: number): Promise
   };
 }
 
-export async function changeMode(walk: Walk, node: Node, mode: number, fh?: number): Promise<void> {
+export async function changeMode(
+  walk: Walk,
+  node: Node,
+  mode: number,
+  fh?: number | bigint,
+): Promise<void> {
   const { attr } = node;
   if (!mayOwn(walk, node)) fail("EPERM");
   const stranger = walk.who.uid !== 0 && !isMember(attr.gid, walk.who);
@@ -39,7 +44,7 @@ export async function changeOwner(
   node: Node,
   uid: number,
   gid: number,
-  fh?: number,
+  fh?: number | bigint,
 ): Promise<void> {
   const { attr } = node;
   const { who } = walk;
@@ -55,7 +60,12 @@ export async function changeOwner(
   if (fields.valid !== 0) await change(walk, node, fields, fh);
 }
 
-export async function changeSize(walk: Walk, node: Node, size: number, fh?: number): Promise<void> {
+export async function changeSize(
+  walk: Walk,
+  node: Node,
+  size: number,
+  fh?: number | bigint,
+): Promise<void> {
   const killed = walk.who.uid === 0 ? { valid: 0 } : withoutPrivileges(walk, node);
   const lock = walk.mount.kernel.minor >= 9 ? FattrFlags.LOCKOWNER : 0;
   const fields = { ...killed, size, valid: FattrFlags.SIZE | lock | killed.valid };
@@ -67,7 +77,7 @@ export async function changeTimes(
   node: Node,
   atime: NewTime,
   mtime: NewTime,
-  fh?: number,
+  fh?: number | bigint,
 ): Promise<void> {
   if (atime === "omit" && mtime === "omit") return;
   if (atime === "now" && mtime === "now") {
@@ -122,7 +132,12 @@ function timeFields(
   return { sec, nsec, valid: set | (kernel.minor >= 9 ? now : 0) };
 }
 
-async function change(walk: Walk, node: Node, fields: Setattr, fh?: number): Promise<void> {
+async function change(
+  walk: Walk,
+  node: Node,
+  fields: Setattr,
+  fh?: number | bigint,
+): Promise<void> {
   const { valid = 0 } = fields;
   const whole = fh === undefined ? fields : { ...fields, valid: valid | FattrFlags.FH, fh };
   await walk.mount.kernel.setattr(node.nodeid, whole, walk.caller);

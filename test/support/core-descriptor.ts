@@ -27,7 +27,7 @@ const DIRECTORY_BUFFER = 4096;
 
 /** The kernel's answer to OPEN; `kept` is false where the server does without OPEN and RELEASE. */
 interface Handle {
-  readonly fh: number;
+  readonly fh: number | bigint;
   readonly openFlags: number;
   readonly kept: boolean;
 }
@@ -91,7 +91,7 @@ export class CoreDescriptor implements Descriptor {
   static made(
     walk: Walk,
     node: Node,
-    open: { fh: number; openFlags: number },
+    open: { fh: number | bigint; openFlags: number },
     flags: number,
   ): CoreDescriptor {
     return new CoreDescriptor(walk, node, { ...open, kept: true }, flags);
@@ -296,11 +296,11 @@ export class CoreDescriptor implements Descriptor {
   }
 
   /** The handle, if the server gave one: for requests that say whether they have one. */
-  get #known(): number | undefined {
+  get #known(): number | bigint | undefined {
     return this.#handle.kept ? this.#fh : undefined;
   }
 
-  get #fh(): number {
+  get #fh(): number | bigint {
     return this.#handle.fh;
   }
 
@@ -316,7 +316,7 @@ export class CoreDescriptor implements Descriptor {
     return (this.#flags & O.PATH) !== 0;
   }
 
-  async #plus(fields: { fh: number; offset: bigint; size: number; flags: number }) {
+  async #plus(fields: { fh: number | bigint; offset: bigint; size: number; flags: number }) {
     const page = await this.#mount.kernel.readdirplus(this.node.nodeid, fields, this.#walk.caller);
     for (const { name, entry } of page)
       if (entry.nodeid !== 0 && name !== "." && name !== "..") this.#mount.keep(entry);
