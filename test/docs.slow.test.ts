@@ -94,7 +94,7 @@ test(
   "every TypeScript block compiles",
   async () => {
     const names = Object.keys(puffs);
-    const types = ["Attributes", "Call", "File", "FileSystem", "Time", "Usermount"];
+    const types = ["Attributes", "Call", "File", "FileSystem", "Log", "Time", "Usermount"];
     const files = DOCUMENTS.flatMap((document, i) =>
       blocksOf(document)
         .filter(({ language }) => language === "ts")

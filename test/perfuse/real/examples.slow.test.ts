@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { spawn } from "node:child_process";
+import { constants } from "node:fs";
 import { isMounted, until } from "../../support/mounted.ts";
-import { run } from "../../support/program.ts";
+import { calledAs, place, run } from "../../support/program.ts";
 import { example, unlimited, withExamples } from "./examples.ts";
 import { folder, hosted, nobodyLeft, scratch, sh } from "./support.ts";
 
@@ -183,8 +184,11 @@ withExamples("libfuse's examples", () => {
       try {
         const { directory } = mount;
         await sh(directory, "mkdir d && echo kept > d/file && cat d/file");
+        const before = await mount.client.open("/d/file", constants.O_RDWR, 0);
         process.kill(await pidOf(program), "SIGKILL");
         await until(() => mount.output().includes("serves"), "the next daemon");
+        await expect(before.write(Uint8Array.of(88), 0)).rejects.toThrow("ESTALE");
+        await before.close().catch(() => {});
         expect(await sh(directory, "cat d/file && echo new > d/other && ls d")).toBe(
           "kept\nfile\nother\n",
         );
@@ -192,6 +196,23 @@ withExamples("libfuse's examples", () => {
         await mount.close();
       }
       expect(mount.server.exitCode).toBe(0);
+      await nobodyLeft(on.path);
+    },
+    MINUTE,
+  );
+
+  test(
+    "mount(8)'s helper takes the command in an option",
+    async () => {
+      await using on = scratch();
+      await using at = place();
+      const program = await example("hello_ll", on.at("hello_ll"));
+      const options = ["-o", `rw,daemon=${program} -f  {},fsname=hello`];
+      const helper = await calledAs("mount.perfuse", "none", at.directory, ...options);
+      expect(helper).toEqual({ code: 0, stdout: "", stderr: "" });
+      expect(await sh(at.directory, "cat hello")).toBe("Hello World!\n");
+      expect((await run(["umount", at.directory])).code).toBe(0);
+      await at.nothingLeft();
       await nobodyLeft(on.path);
     },
     MINUTE,

@@ -102,6 +102,16 @@ withPrograms(
       );
       await on.sh(`diff -r repo root/clone -x .git`);
 
+      const work = `mkdir $1 && cd $1 && for i in 1 2 3 4 5; do
+          seq $1 3000 > f$i && cp f$i g$i && cmp f$i g$i && mv g$i h$i && rm f$i; done; ls | wc -l`;
+      const said = await Promise.all(
+        Array.from({ length: 8 }, (_, i) => sh(directory, work, String(i + 1))),
+      );
+      expect(said).toEqual(Array(8).fill("5\n"));
+
+      const fio = "fio --name=verify --size=4m --bs=16k --rw=randwrite --verify=crc32c --numjobs=4";
+      await sh(directory, `${fio} --ioengine=psync --fallocate=none --output-format=terse`);
+
       await on.sh("head -c 100000000 /dev/urandom > big && cksum < big > sum");
       await sh(directory, `cp "$1" big`, on.at("big"));
       await on.sh("cksum < root/big | cmp - sum");
