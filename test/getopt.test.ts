@@ -22,6 +22,15 @@ test("behind -- nothing is a flag, and - is a word", () => {
   expect(getopt(["-", "--", "-f", "--", "-o"], FLAGS).rest).toEqual(["-", "-f", "--", "-o"]);
 });
 
+test("how many words came behind -- is told", () => {
+  expect(getopt(["a", "-f", "--", "b", "-c", "--"], FLAGS)).toMatchObject({
+    rest: ["a", "b", "-c", "--"],
+    after: 3,
+  });
+  expect(getopt(["a", "--"], FLAGS).after).toBe(0);
+  expect(getopt(["a", "b"], FLAGS).after).toBe(0);
+});
+
 test("a value keeps its equals signs", () => {
   expect(getopt(["--grace=a=b"], FLAGS).all("grace")).toEqual(["a=b"]);
 });

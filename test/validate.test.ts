@@ -31,6 +31,10 @@ test.each<[unknown, string]>([
     "my.ts: description must be one line of text, not the number 5",
   ],
   [
+    { default: { ...good, command: { required: true } } },
+    'my.ts: command must be { description: "..." }, not an object',
+  ],
+  [
     { default: { ...good, source: "file" } },
     'my.ts: source must be { description: "..." }, not the string "file"',
   ],

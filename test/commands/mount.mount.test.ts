@@ -112,6 +112,63 @@ mounting("mounting by command", () => {
   );
 
   test(
+    "a command follows the directory, for plugins that take one",
+    async () => {
+      await using at = place();
+      await using folder = temporary();
+      const start =
+        "start: ({ command, log }) => { log.info(JSON.stringify(command)); return fs; }";
+      const plugin = (name: string, command: string) =>
+        folder.write(name, PLUGIN(`command: ${command}, ${start}`));
+      const takes = plugin("takes.ts", '{ description: "a program" }');
+      const needs = plugin("needs.ts", '{ description: "a program", required: true }');
+      const log = join(folder.path, "log");
+      const options = ["-o", `log=${log}`];
+      const command = ["ls", "-l", "--", "-f"];
+      const mounted = await puffs("mount", ...options, takes, at.directory, "--", ...command);
+      expect(mounted).toEqual({ code: 0, stdout: "", stderr: "" });
+      expect((await puffs("umount", at.directory)).code).toBe(0);
+      expect(readFileSync(log, "utf8")).toContain('puffs: ["ls","-l","--","-f"]\n');
+      // Before the directory it is only the end of the options, as it ever was.
+      expect((await puffs("mount", takes, "--", at.directory)).code).toBe(0);
+      expect((await puffs("umount", at.directory)).code).toBe(0);
+      expect(await puffs("mount", needs, at.directory)).toMatchObject({
+        code: 1,
+        stderr: "puffs: my needs a command after the directory and --: a program\n",
+      });
+      expect(await puffs("mount", "hello", at.directory, "--", "ls")).toMatchObject({
+        code: 1,
+        stderr: "puffs: hello takes no command: leave out what follows the directory\n",
+      });
+      expect((await puffs("mount", takes, "--help")).stdout).toMatch(
+        /DIRECTORY \[-- COMMAND\]\n\nCOMMAND is a program\n/,
+      );
+      await at.nothingLeft();
+    },
+    MINUTE,
+  );
+
+  test(
+    "-o trace adds each request and its answer to a file",
+    async () => {
+      await using at = place();
+      await using folder = temporary();
+      const trace = join(folder.path, "trace");
+      expect((await puffs("mount", "hello", "-o", `trace=${trace}`, at.directory)).code).toBe(0);
+      expect((await run(["cat", `${at.directory}/hello`])).code).toBe(0);
+      expect((await puffs("umount", at.directory)).code).toBe(0);
+      const lines = readFileSync(trace, "utf8");
+      expect(lines).toMatch(/^\d{4}-\S+Z #\d+ INIT /);
+      expect(lines).toMatch(/^\S+ #(\d+) LOOKUP node 1 "hello" .*\n\S+ #\1 LOOKUP: /m);
+      const refused = await puffs("mount", "hello", "-o", "trace=/nowhere/trace", at.directory);
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toMatch(/^puffs: the trace cannot be written: .*\n$/);
+      await at.nothingLeft();
+    },
+    MINUTE,
+  );
+
+  test(
     "a plugin of one's own, with the log in a file and statistics at SIGUSR1",
     async () => {
       await using at = place();

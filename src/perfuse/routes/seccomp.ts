@@ -8,20 +8,27 @@ export function seccompPassage({ socket, goFuse, warn }: PassageContext): Passag
   const { mountpoint, remove } = makePrivateDirectory({ goFuse });
   let supervisor: Supervisor | undefined;
   let open = true;
+  const release = () => {
+    if (open) closeDescriptor(socket);
+    open = false;
+  };
   return {
     mountpoint,
     inherits: false,
     filter: { asks: true },
     started(listener) {
-      if (listener === undefined) return;
+      // It did not come so far: its end is to be seen.
+      if (listener === undefined) {
+        release();
+        return;
+      }
       open = false;
       supervisor = new Supervisor(listener, { socket, mountpoint, warn });
     },
     // The listener hangs up when all have ended: the supervisor sees it.
     close() {
       supervisor?.close();
-      if (open) closeDescriptor(socket);
-      open = false;
+      release();
       remove();
     },
   };
