@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
-import { writeFileSync } from "node:fs";
-import type { Mounted } from "../../support/mounted.ts";
+import { existsSync, writeFileSync } from "node:fs";
+import { type Mounted, until } from "../../support/mounted.ts";
 import { run } from "../../support/program.ts";
 import { folder, hosted, nobodyLeft, type Scratch, scratch, sh, withPrograms } from "./support.ts";
 
@@ -147,12 +147,21 @@ for (const verb of ["mount", "mount2"])
     await using on = scratch();
     folder(on.at("src"));
     writeFileSync(on.at("src/file"), "remote\n");
-    const command = ["rclone", verb, "--vfs-cache-mode", "writes", on.at("src"), "{}"];
+    const command = [
+      "rclone",
+      verb,
+      "--vfs-cache-mode=writes",
+      "--vfs-write-back=0s",
+      on.at("src"),
+      "{}",
+    ];
     const options = `${ROOT_ROUTE},restart`;
     await through(on, command, options, async (m) => {
       expect(await sh(m.directory, "cat file && echo new > other && cat other")).toBe(
         "remote\nnew\n",
       );
+      // It brings what was written to its remote in its own time.
+      await until(() => existsSync(on.at("src/other")), "what was written");
     });
     expect(await on.sh("cat src/other")).toBe("new\n");
   });

@@ -138,7 +138,7 @@ withPrograms("sshfs in the background is ended too", PROGRAMS, async () => {
   } finally {
     await mount.close();
   }
-  expect(processesOf("root@127.0.0.1:" + on.at("root"))).toEqual([]);
+  expect(processesOf(`root@127.0.0.1:${on.at("root")}`)).toEqual([]);
   expect(mount.server.exitCode).toBe(0);
 });
 

@@ -13,7 +13,8 @@ function asUser(script: string, env: Record<string, string>) {
     exec setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups sh -euc "$1"`;
   const program = `P() { "${PROGRAM[0]}" "${PROGRAM[1]}" "$@"; }; ${script}`;
   return run(["unshare", "-m", "sh", "-c", setup, "sh", program], {
-    env: { ...env, XDG_RUNTIME_DIR: "", HOME: "/nonexistent" },
+    // The directory of the tests is root's.
+    env: { ...env, TMPDIR: "/tmp", XDG_RUNTIME_DIR: "", HOME: "/nonexistent" },
     cwd: "/",
   });
 }
