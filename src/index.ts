@@ -1,6 +1,7 @@
 /** All that a plugin sees: imported as "puffs". */
 
 export { now } from "../ffi/clock.ts";
+export { allocateHugePage, freeHugePage, HUGE_PAGE } from "../ffi/memory.ts";
 export type { Awaitable } from "./awaitable.ts";
 export type { Companion } from "./companion.ts";
 export * from "./errno.ts";
