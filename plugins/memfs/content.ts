@@ -204,5 +204,5 @@ export class Content {
 /** `& WITHIN` is `% PAGE`, and fast, also for offsets that have more than 32 bits. */
 const WITHIN = PAGE - 1;
 
-/** For it to be called on any Uint8Array; see Slab. */
+/** For it to be called on any Uint8Array; see Memory. */
 const { copy } = Buffer.prototype;

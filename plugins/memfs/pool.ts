@@ -1,3 +1,5 @@
+import { type Memory, Supply } from "./memory.ts";
+
 /** Bytes of a page: the unit of accounting, of holes, and the largest block there is. */
 export const PAGE = 4096;
 
@@ -6,7 +8,7 @@ export const HOLE = 0;
 export const RESERVED = 1;
 
 /**
- * The memory that contents lie in, taken from the runtime a mebibyte at a time and given out in blocks.
+ * The memory that contents lie in, taken from the system a slab at a time and given out in blocks.
  *
  * A block is a number: that of its slab in the upper bits, its place in the slab in the lower twelve. All blocks of a slab
  * are of one size, a multiple of 64 bytes up to a page, so a file of 100 bytes costs 128. Numbers instead of objects keep
@@ -16,7 +18,7 @@ export class Pool {
   private readonly slabs: (Slab | undefined)[] = [undefined];
   private readonly numbers: number[] = [];
   private readonly withRoom: Slab[][] = Array.from({ length: PAGE / STEP + 1 }, () => []);
-  private readonly spare: ArrayBuffer[] = [];
+  private readonly supply = new Supply();
 
   /** The slab of a block that is neither HOLE nor RESERVED. */
   slab(block: number): Slab {
@@ -46,7 +48,7 @@ export class Pool {
     return slab.number * PLACES + place;
   }
 
-  /** Takes a block back. A slab without blocks is kept for the next need, or its memory is returned to the system. */
+  /** Takes a block back. The memory of a slab without blocks goes back. */
   free(block: number): void {
     const slab = this.slab(block);
     const room = this.withRoom[slab.unit / STEP] as Slab[];
@@ -61,29 +63,23 @@ export class Pool {
     }
     this.slabs[slab.number] = undefined;
     this.numbers.push(slab.number);
-    const memory = slab.bytes.buffer as ArrayBuffer;
-    // Waiting for the garbage collector would keep it for as long as nothing else is allocated.
-    if (this.spare.length < SPARE) this.spare.push(memory);
-    else memory.transfer(0);
+    this.supply.give(slab.bytes);
   }
 
-  /** Bytes of memory held from the system: in use, in slabs with room, or spare. */
+  /** Bytes of memory held from the system: in use, in slabs with room, or kept. */
   get held(): number {
-    return (this.slabs.length - 1 - this.numbers.length + this.spare.length) * SLAB;
+    return this.supply.held;
   }
 
   private grow(step: number): Slab | undefined {
     const number = this.numbers.pop() ?? this.slabs.length;
     if (number >= SLABS) return undefined;
-    const spare = this.spare.pop();
-    let memory = spare;
-    try {
-      memory ??= new ArrayBuffer(SLAB);
-    } catch {
+    const memory = this.supply.take(step * STEP === PAGE);
+    if (memory === undefined) {
       if (number < this.slabs.length) this.numbers.push(number);
       return undefined;
     }
-    const slab = new Slab(number, step * STEP, memory, spare !== undefined);
+    const slab = new Slab(number, step * STEP, memory);
     this.slabs[number] = slab;
     const room = this.withRoom[step] as Slab[];
     slab.position = room.push(slab) - 1;
@@ -102,7 +98,7 @@ export class Pool {
   }
 }
 
-/** A mebibyte cut into blocks of one size. The lowest free place is given first, which keeps files contiguous. */
+/** Memory cut into blocks of one size. The lowest free place is given first, which keeps files contiguous. */
 export class Slab {
   readonly number: number;
   /** Bytes of each block. */
@@ -114,18 +110,17 @@ export class Slab {
   touched: number;
   /** Among the slabs of its unit that have room; -1 when full. */
   position = -1;
-  /** A Buffer for its `copy`, which takes half the time of `set` with `subarray` and makes no object. */
   readonly bytes: Buffer;
   /** One bit a place, set while it is free. */
   private readonly vacant: Uint32Array;
   private lowest = 0;
 
-  constructor(number: number, unit: number, memory: ArrayBuffer, dirty: boolean) {
+  constructor(number: number, unit: number, { bytes, dirty }: Memory) {
     this.number = number;
     this.unit = unit;
-    this.count = Math.min(PLACES, Math.floor(SLAB / unit));
+    this.count = Math.min(PLACES, Math.floor(bytes.length / unit));
     this.touched = dirty ? this.count : 0;
-    this.bytes = Buffer.from(memory);
+    this.bytes = bytes;
     this.vacant = new Uint32Array(Math.ceil(this.count / 32)).fill(0xffffffff);
     const rest = this.count % 32;
     if (rest > 0) this.vacant[this.vacant.length - 1] = 2 ** rest - 1;
@@ -157,10 +152,7 @@ export class Slab {
   }
 }
 
-const SLAB = 2 ** 20;
 const STEP = 64;
 const PLACE_BITS = 12;
 const PLACES = 2 ** PLACE_BITS;
 const SLABS = 2 ** (32 - PLACE_BITS);
-/** Empty slabs kept: touching fresh memory costs far more than copying into it. */
-const SPARE = 32;

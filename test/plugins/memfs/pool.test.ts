@@ -4,6 +4,7 @@ import { Random } from "../../support/random.ts";
 
 /** Block numbers that mean something else. */
 const SPECIAL = 2;
+const MiB = 2 ** 20;
 
 test("blocks never overlap, hold what was asked for, and are zero where it was asked", () => {
   const seed = Date.now() % 2 ** 31;
@@ -59,19 +60,54 @@ test("pages taken in turn lie beside each other, also in memory used before", ()
     expect(pages).toEqual(Array.from({ length: 256 }, (_, i) => first + i));
     for (const page of pages) pool.free(page);
   }
-  expect(pool.held).toBe(2 ** 20);
+  expect(pool.held).toBe(MiB);
 });
 
 test("all slabs but a few go back once they are empty", () => {
   const pool = new Pool();
   const pages = Array.from({ length: 100 * 256 }, () => pool.allocate(4096, 0, 4096));
-  expect(pool.held).toBe(100 * 2 ** 20);
+  expect(pool.held).toBe(100 * MiB);
   for (let i = 0; i < pages.length; i += 2) pool.free(pages[i] as number);
-  expect(pool.held).toBe(100 * 2 ** 20);
+  expect(pool.held).toBe(100 * MiB);
   // The freed half is used again before anything new is taken.
   for (let i = 0; i < pages.length; i += 2) pages[i] = pool.allocate(4096, 0, 4096);
-  expect(pool.held).toBe(100 * 2 ** 20);
+  expect(pool.held).toBe(100 * MiB);
   expect(new Set(pages).size).toBe(pages.length);
   for (const page of pages) pool.free(page);
-  expect(pool.held).toBe(32 * 2 ** 20);
+  expect(pool.held).toBe(32 * MiB);
+});
+
+test("a small file system stays small, a big one is had from the system in larger pieces", () => {
+  const pool = new Pool();
+  for (let page = 0; page < 8 * 256; page++) pool.allocate(4096, 0, 4096);
+  expect(pool.held).toBe(8 * MiB);
+  pool.allocate(4096, 0, 4096);
+  expect(pool.held).toBe(10 * MiB);
+  // What is not whole pages never needs two mebibytes.
+  pool.allocate(64, 0, 64);
+  expect(pool.held).toBe(11 * MiB);
+});
+
+test("memory that is kept serves files of any size", () => {
+  const pool = new Pool();
+  const fill = (size: number) =>
+    Array.from({ length: (16 * MiB) / size }, () => pool.allocate(size, 0, size));
+  for (const block of fill(1024)) pool.free(block);
+  expect(pool.held).toBe(16 * MiB);
+  const pages = fill(4096);
+  expect(pool.held).toBe(16 * MiB);
+  for (const page of pages) pool.free(page);
+  expect(pool.held).toBe(16 * MiB);
+});
+
+test("pages of either kind of memory hold what is written to them, to their last byte", () => {
+  const pool = new Pool();
+  const pages = Array.from({ length: 12 * 256 }, () => pool.allocate(4096, 0, 4096));
+  const bytesOf = (page: number) => {
+    const slab = pool.slab(page);
+    return slab.bytes.subarray(slab.at(page), slab.at(page) + 4096);
+  };
+  for (const [index, page] of pages.entries()) bytesOf(page).fill(index % 251);
+  const wrong = pages.filter((page, index) => bytesOf(page).some((byte) => byte !== index % 251));
+  expect(wrong).toEqual([]);
 });
