@@ -130,10 +130,8 @@ function fileSystemOf(context: Context, close: () => Promise<void>): FileSystem<
       ...otherOperations(context),
       ...(locks && lockOperations(context)),
     },
-    locks: {
-      posix: kernel.agreed("POSIX_LOCKS"),
-      flock: kernel.agreed("FLOCK_LOCKS"),
-    },
+    // A flock belongs to an open, and all opens of a node are one to the daemon: Linux keeps these itself, NetBSD cannot.
+    locks: { posix: kernel.agreed("POSIX_LOCKS"), flock: false },
   };
 }
 

@@ -50,15 +50,11 @@ const OWN = {
   ],
 };
 
-const FLOCK =
-  "a node has one handle at the daemon for all who have it open, and flock(2) locks are a handle's";
-
 const CHANGED = {
   "7.13, which is offered to libfuse 3 so that its replies come whole, has no LSEEK": [
     "SEEK_DATA and SEEK_HOLE > a file that is all hole has no data",
     "SEEK_DATA and SEEK_HOLE > a hole between data is found",
   ],
-  [FLOCK]: ["locks > flock: readers share, a writer is alone"],
 };
 
 const features = EVERYTHING.filter((feature) => !LACKS.includes(feature));
@@ -71,7 +67,7 @@ withExamples("passthrough_ll's conformance", () => {
   });
   conformance("passthrough_ll behind perfuse at 7.31", {
     features: features.filter((feature) => feature !== "owners"),
-    except: { ...OWN, [FLOCK]: CHANGED[FLOCK] },
+    except: OWN,
     start: () => behindPerfuse("minor=31"),
   });
   conformance("passthrough_ll mounted by itself", { features, except: OWN, start: byItself });
