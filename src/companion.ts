@@ -5,6 +5,7 @@ import { waitEither, waitReadable } from "../ffi/device.ts";
  * promise alone would have to be waited for by turns of the event loop.
  */
 export interface Companion {
+  /** -1 when there is nothing to wait for any more. */
   readonly descriptor: number;
   /** How many answers are waited for. */
   readonly waiting: number;

@@ -81,9 +81,9 @@ export interface FileSystem<N extends object> {
   readonly keepsContent?: boolean;
   /**
    * The descriptor that answers of most operations come from, for a file system that is somewhere else: a mount that waits for requests
-   * waits for it too. May change. Left out: operations settle by the event loop, as promises do.
+   * waits for it too. Asked again each time, for it may change. Left out: operations settle by the event loop, as promises do.
    */
-  readonly companion?: Companion | undefined;
+  readonly companion?: () => Companion | undefined;
   /** Which locks `advlock` decides about; Linux keeps the others itself. Left out: both. */
   readonly locks?: { readonly posix: boolean; readonly flock: boolean };
 }

@@ -32,6 +32,7 @@ export class FuseProtocol implements Protocol {
   serve(descriptor: number, { ready, warn, detach, engine }: Surroundings): Promise<number> {
     const connection = this.#connection;
     if (!connection) throw new Error("serve() before open()");
+    const { companion } = connection.fileSystem;
     const server = new FuseServer(connection);
     const sender = new BlockingSender(descriptor);
     this.#server = server;
@@ -43,7 +44,6 @@ export class FuseProtocol implements Protocol {
       });
     connection.notify = (message) => sender.send(message);
     const made = engine?.({ descriptor, serving: server, room: MESSAGE_ROOM, inPlace: false });
-    const companion = () => connection.fileSystem.companion;
     return (made ?? new DeviceEngine(descriptor, server, MESSAGE_ROOM, warn, companion)).run();
   }
 

@@ -29,9 +29,9 @@ export class PuffsProtocol implements Protocol {
   serve(descriptor: number, { ready, warn, engine: make }: Surroundings): Promise<number> {
     const connection = this.#connection;
     if (!connection) throw new Error("serve() before open()");
+    const { companion } = connection.fileSystem;
     this.#server = new PuffsServer(connection);
     const parts = { descriptor, serving: this.#server, room: LONGEST_MESSAGE, inPlace: true };
-    const companion = () => connection.fileSystem.companion;
     const engine =
       make?.(parts) ?? new StreamEngine(descriptor, this.#server, LONGEST_MESSAGE, warn, companion);
     connection.send = (message) => engine.send(message);

@@ -34,7 +34,7 @@ export interface ChannelParts {
  * `readable` and leaves that to `selfless`.
  */
 export class Channel implements Companion {
-  readonly descriptor: number;
+  readonly #fd: number;
   readonly #parts: ChannelParts;
   readonly #buffer: Uint8Array;
   readonly #unsent: Uint8Array[] = [];
@@ -47,11 +47,15 @@ export class Channel implements Companion {
   #lastUse = 0;
 
   constructor(parts: ChannelParts) {
-    this.descriptor = parts.descriptor;
+    this.#fd = parts.descriptor;
     this.#parts = parts;
     this.#buffer = new Uint8Array(parts.room);
-    setNonBlocking(this.descriptor);
+    setNonBlocking(this.#fd);
     this.#stayClose();
+  }
+
+  get descriptor(): number {
+    return this.#closed ? -1 : this.#fd;
   }
 
   /** How many answers are waited for. */
@@ -96,11 +100,11 @@ export class Channel implements Companion {
   readable(): boolean {
     let found = this.#flush();
     for (let count = 0; count < MOST_AT_ONCE && !this.#closed; count++) {
-      const length = receive(this.descriptor, this.#buffer);
+      const length = receive(this.#fd, this.#buffer);
       if (length === -EINTR) continue;
       if (length === -EAGAIN) break;
       // A message of no bytes looks like the end.
-      if (length === 0 && !hasHungUp(this.descriptor)) continue;
+      if (length === 0 && !hasHungUp(this.#fd)) continue;
       if (length <= 0) {
         this.close();
         this.#parts.ended();
@@ -121,12 +125,12 @@ export class Channel implements Companion {
     this.#closed = true;
     this.#waiter?.close();
     this.#unsent.length = 0;
-    closeDescriptor(this.descriptor);
+    closeDescriptor(this.#fd);
   }
 
   #write(message: Uint8Array): number {
     for (;;) {
-      const result = send(this.descriptor, message, message.length);
+      const result = send(this.#fd, message, message.length);
       if (result !== -EINTR) return result;
     }
   }
@@ -170,12 +174,12 @@ export class Channel implements Companion {
     this.#waiter ??= new Waiter();
     this.#asleep = true;
     this.#waiter.wait(
-      [this.descriptor],
+      [this.#fd],
       () => {
         this.#asleep = false;
         this.#stayClose();
       },
-      this.queued ? this.descriptor : undefined,
+      this.queued ? this.#fd : undefined,
     );
   }
 }

@@ -115,10 +115,7 @@ function fileSystemOf(context: Context, close: () => Promise<void>): FileSystem<
   const locks = kernel.agreed("POSIX_LOCKS") || kernel.agreed("FLOCK_LOCKS");
   return {
     root: context.root,
-    get companion() {
-      const { over, channel } = context.session;
-      return over ? undefined : channel;
-    },
+    companion: () => context.session.channel,
     fs: { ...fileSystemOperations(context), unmount: close },
     node: {
       ...nameOperations(context),
