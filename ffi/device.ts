@@ -57,7 +57,8 @@ export function waitReadable(fd: number, microseconds: number): boolean {
 }
 
 /**
- * The same for two: bit 0 of the answer for the first, bit 1 for the second, which can be read or, if `writing`, written.
+ * The same for two: bit 0 of the answer for the first, bit 1 for the second, which can be read or, if `writing`, written. `Infinity`
+ * sets no limit.
  */
 export function waitEither(
   first: number,
@@ -69,8 +70,9 @@ export function waitEither(
   pollfds[1] = POLLIN;
   pollfds[2] = second;
   pollfds[3] = writing ? POLLIN | POLLOUT : POLLIN;
-  setTimespec(microseconds);
-  if (libc.ppoll(pollfds, 2, timespec, null) <= 0) return 0;
+  const limited = microseconds !== Infinity;
+  if (limited) setTimespec(microseconds);
+  if (libc.ppoll(pollfds, 2, limited ? timespec : null, null) <= 0) return 0;
   // The events that came are the upper half of the word.
   return (isReady(pollfds[1]) ? 1 : 0) | (isReady(pollfds[3]) ? 2 : 0);
 }

@@ -2,7 +2,7 @@
  * Sleeping until one of several descriptors has something to read, with the main thread free
  * meanwhile.
  */
-import { closeDescriptor, receive, send } from "./device.ts";
+import { closeDescriptor, receive, send, waitEither } from "./device.ts";
 import { interruptible } from "./interrupt.ts";
 import { bind, check, library } from "./libc.ts";
 import { startThread } from "./thread.ts";
@@ -22,7 +22,7 @@ export class Waiter {
   readonly #count = shared(1);
   readonly #set = shared(2 * CAPACITY);
   readonly #phase = shared(1);
-  #reads = 0;
+  #calls = 0;
   #requested = 0;
   #answered = 0;
   #listening = false;
@@ -30,7 +30,7 @@ export class Waiter {
   #ready: (() => void) | null = null;
 
   /**
-   * Starts the thread. `reads`: `read` will be called, by this thread. Throws SystemError if there is no descriptor left.
+   * Starts the thread. `reads`: `read` and `either` will be called, by this thread. Throws SystemError if there is no descriptor left.
    */
   constructor({ reads = false } = {}) {
     this.#bell = check(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
@@ -73,12 +73,23 @@ export class Waiter {
    * and then sleep. To be called between a `ready` and the next `wait`: at other times nobody ends it.
    */
   read(fd: number, buffer: Uint8Array): number {
-    this.#reads = (this.#reads + 1) | 0;
-    Atomics.store(this.#phase, 0, this.#reads);
+    this.#turnPhase();
     const result = receive(fd, buffer);
-    this.#reads = (this.#reads + 1) | 0;
-    Atomics.store(this.#phase, 0, this.#reads);
+    this.#turnPhase();
     return result;
+  }
+
+  /** The same for `waitEither`: 0 when it was ended. */
+  either(first: number, second: number, writing: boolean): number {
+    this.#turnPhase();
+    const result = waitEither(first, second, writing, Infinity);
+    this.#turnPhase();
+    return result;
+  }
+
+  #turnPhase(): void {
+    this.#calls = (this.#calls + 1) | 0;
+    Atomics.store(this.#phase, 0, this.#calls);
   }
 
   /**

@@ -18,9 +18,9 @@ export interface Orders {
   count: Int32Array;
   /** A struct pollfd each. */
   set: Int32Array;
-  /** Odd while the main thread is in a read that may wait; another number each time. */
+  /** Odd while the main thread is in a call that may wait; another number each time. */
   phase: Int32Array;
-  /** How such a read is ended; undefined if there are none. */
+  /** How such a call is ended; undefined if there are none. */
   reader: Interruptible | undefined;
 }
 
@@ -35,7 +35,7 @@ parentPort?.once("message", (orders: Orders) => {
   const polled = new Int32Array(2 + set.length);
   const rung = new Uint8Array(8);
 
-  /** Sleep until the next order; meanwhile no read of the main thread waits for long. */
+  /** Sleep until the next order; meanwhile no call of the main thread waits for long. */
   const attend = (answered: number, { thread, signal }: Interruptible) => {
     for (let seen = 0; Atomics.wait(request, 0, answered, LOOK) === "timed-out"; ) {
       const now = Atomics.load(phase, 0);
@@ -45,7 +45,7 @@ parentPort?.once("message", (orders: Orders) => {
   };
 
   for (let answered = 0; ; ) {
-    // Before it was woken the main thread does not read.
+    // Before it was woken the main thread makes no such call.
     if (reader && answered !== 0) attend(answered, reader);
     else Atomics.wait(request, 0, answered);
     const current = Atomics.load(request, 0);

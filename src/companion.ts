@@ -1,4 +1,5 @@
 import { waitEither, waitReadable } from "../ffi/device.ts";
+import type { Waiter } from "../ffi/waiter.ts";
 
 /**
  * Where operations get their answers from, if that is one descriptor of messages: whoever waits for requests then waits for both, where a
@@ -32,12 +33,16 @@ export class Beside {
 
   /**
    * Requests are outstanding: has `fd` one more? If some wait for the companion it is waited for both, for a moment; otherwise this only
-   * looks, for what is outstanding needs the event loop. "settled" says that the companion has settled promises.
+   * looks, for what is outstanding needs the event loop. "settled" says that the companion has settled promises. With a waiter that
+   * attends, the wait needs no timer.
    */
-  look(fd: number): "request" | "settled" | "nothing" {
+  look(fd: number, waiter?: Waiter): "request" | "settled" | "nothing" {
     const companion = this.#joined();
     if (!companion || companion.waiting === 0) return waitReadable(fd, 0) ? "request" : "nothing";
-    const which = waitEither(fd, companion.descriptor, companion.queued, NAP);
+    const { descriptor, queued } = companion;
+    const which = waiter
+      ? waiter.either(fd, descriptor, queued)
+      : waitEither(fd, descriptor, queued, NAP);
     if ((which & 2) !== 0 && companion.readable()) return "settled";
     return (which & 1) !== 0 ? "request" : "nothing";
   }

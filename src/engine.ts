@@ -138,7 +138,7 @@ export class DeviceEngine implements Engine {
    */
   #receive({ request }: Frame): number {
     for (let looks = 0; this.#isAtWork(); looks++) {
-      const found = this.#beside.look(this.#fd);
+      const found = this.#beside.look(this.#fd, this.#attended ? this.#waiter : undefined);
       if (found === "request") return this.#waiter.read(this.#fd, request);
       if (found === "nothing" || looks === MOST_LOOKS) return -EAGAIN;
       this.#lastRequest = monotonic();

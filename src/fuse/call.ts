@@ -1,3 +1,4 @@
+import { Abortable } from "../abortable.ts";
 import type { ErrnoName } from "../errno.ts";
 import type { OpenFile } from "../files.ts";
 import type { Frame } from "../frame.ts";
@@ -21,7 +22,7 @@ interface Scratch {
  * One request at work: the header, the nodes it is about, and the frame that its reply is written to. What the
  * plugin sees of it is `Call`. Calls are pooled: one serves all requests that are answered at once.
  */
-export class FuseCall implements Call {
+export class FuseCall extends Abortable implements Call {
   readonly connection: Connection;
   readonly scratch: Scratch = {
     entry: wire.EntryOut.create(),
@@ -59,26 +60,15 @@ export class FuseCall implements Call {
   answered = false;
   /** While the operation is at work: fire its signal and answer this error in its place. False if it is answered already. */
   giveUp: ((code: ErrnoName, reason: string) => boolean) | undefined;
-  #controller: AbortController | undefined;
 
   constructor(connection: Connection) {
+    super();
     this.connection = connection;
-  }
-
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    return this.#controller.signal;
-  }
-
-  /** The caller was interrupted, or time is up. */
-  abort(reason: string): void {
-    this.#controller ??= new AbortController();
-    this.#controller.abort(new DOMException(reason, "AbortError"));
   }
 
   /** Ready for another request. */
   reset(): void {
-    this.#controller = undefined;
+    this.resetAbort();
     this.other = undefined;
     this.file = undefined;
     this.umask = 0;

@@ -1,3 +1,4 @@
+import { Abortable } from "../abortable.ts";
 import { ENOTCONN, Errno, type ErrnoName, ESTALE } from "../errno.ts";
 import { type Caller, type FuseKernel, KERNEL } from "../fuse/kernel.ts";
 import type { Call } from "../operations.ts";
@@ -61,14 +62,13 @@ export class Context {
     if (session.over) return Promise.reject(ENOTCONN);
     const { kernel } = session;
     if (!call) return send(kernel, KERNEL);
-    const { signal, uid, gid, pid } = call;
+    const { uid, gid, pid } = call;
     const answer = send(kernel, { uid, gid, pid });
     const unique = kernel.lastUnique;
     const abort = () => interrupt(kernel, unique);
-    if (signal.aborted) abort();
+    if (isAborted(call)) abort();
     else {
-      signal.addEventListener("abort", abort);
-      const done = () => signal.removeEventListener("abort", abort);
+      const done = whenAborted(call, abort);
       answer.then(done, done);
     }
     return answer;
@@ -87,6 +87,18 @@ export class Context {
 
 /** Sends one request, in the same turn. */
 type Send<T> = (kernel: FuseKernel, caller: Caller) => Promise<T>;
+
+function isAborted(call: Call): boolean {
+  return call instanceof Abortable ? call.isAborted : call.signal.aborted;
+}
+
+/** Answers how not to be told any more. */
+function whenAborted(call: Call, listener: () => void): () => void {
+  if (call instanceof Abortable) return call.onAbort(listener);
+  const { signal } = call;
+  signal.addEventListener("abort", listener);
+  return () => signal.removeEventListener("abort", listener);
+}
 
 function interrupt(kernel: FuseKernel, unique: number): void {
   try {

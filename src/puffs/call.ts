@@ -1,3 +1,4 @@
+import { Abortable } from "../abortable.ts";
 import type { OpenFile } from "../files.ts";
 import type { Frame } from "../frame.ts";
 import type { Vnode } from "../nodes.ts";
@@ -12,7 +13,7 @@ import * as wire from "./structs.ts";
  * One request at work: its header, its nodes, who asks, and the frame, whose bytes become the reply. What the plugin sees of it
  * is `Call`. Calls are pooled: one serves all requests that are answered at once.
  */
-export class PuffsCall implements Call, Credentials {
+export class PuffsCall extends Abortable implements Call, Credentials {
   readonly connection: Connection;
   /** What is read of each row's messages, made when it is first asked for. */
   readonly arguments: (object | undefined)[] = [];
@@ -64,21 +65,10 @@ export class PuffsCall implements Call, Credentials {
   answered = false;
   /** Where in the message the credentials are; 0 if it has none. */
   #credential = 0;
-  #controller: AbortController | undefined;
 
   constructor(connection: Connection) {
+    super();
     this.connection = connection;
-  }
-
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    return this.#controller.signal;
-  }
-
-  /** Time is up, or the mount is gone. The kernel does not tell when a caller is interrupted. */
-  abort(reason: string): void {
-    this.#controller ??= new AbortController();
-    this.#controller.abort(new DOMException(reason, "AbortError"));
   }
 
   /** Take the caller from the credentials at `at`; with 0 there are none, and it is the kernel. */
@@ -124,7 +114,7 @@ export class PuffsCall implements Call, Credentials {
 
   /** Ready for another request. */
   reset(): void {
-    this.#controller = undefined;
+    this.resetAbort();
     this.source = undefined;
     this.target = undefined;
     this.targetDirectory = undefined;

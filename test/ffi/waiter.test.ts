@@ -167,7 +167,23 @@ test("a read that waits takes what comes, and ends after a moment if nothing doe
   }
 }, 30_000);
 
-test("what waits besides such reads is left alone", async () => {
+test("so it is with a wait for either of two", async () => {
+  const waiter = makeWaiter({ reads: true });
+  const [a, b] = makePair();
+  const [c, d] = makePair();
+  send(a, byte, 1);
+  await ready(waiter, b);
+  expect(waiter.either(b, d, false)).toBe(1);
+  send(c, byte, 1);
+  expect(waiter.either(b, d, false)).toBe(3);
+  for (const fd of [b, d]) receive(fd, new Uint8Array(9));
+  const begun = performance.now();
+  expect(waiter.either(b, d, false)).toBe(0);
+  expect(performance.now() - begun).toBeLessThan(1000);
+  expect(waiter.either(b, d, true)).toBe(2);
+}, 30_000);
+
+test("what waits besides such calls is left alone", async () => {
   const waiter = makeWaiter({ reads: true });
   const [a, b] = makePair();
   send(a, byte, 1);
