@@ -9,7 +9,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { perform } from "./client.ts";
+import { perform, performOverSocket } from "./client.ts";
 import { type Alone, alone, PARTS } from "./figures.ts";
 import { dropNames, keepAwake, machine, settle } from "./machine.ts";
 import { type Mounted, PEERS, type PeerName, Peers } from "./peers.ts";
@@ -117,7 +117,10 @@ async function measure(
             dropNames();
             await Promise.all(mounts.map(({ pid }) => pid && settle(pid)));
           }
-          const taken = await perform(peers.client, mount.directories, work, signal, cpus?.client);
+          const { directories, daemon } = mount;
+          const taken = daemon
+            ? await performOverSocket(peers.daemon, daemon, clients, work, signal, cpus?.client)
+            : await perform(peers.client, directories, work, signal, cpus?.client);
           const amount = unit === "MiB/s" ? (work.size ?? 0) / 2 ** 20 : things;
           const rate = (taken.operations * amount * 1e9) / taken.nanoseconds;
           samples[index]?.[mount.peer]?.push(rate);

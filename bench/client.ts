@@ -75,6 +75,35 @@ export async function perform(
   }
 }
 
+/**
+ * The same of a daemon that is asked over a socket, by one client with as many requests outstanding as there would be clients. `program`
+ * is bench/daemon.c, `command` starts the daemon.
+ */
+export async function performOverSocket(
+  program: string,
+  command: readonly string[],
+  clients: number,
+  { kind, count, size = 4096 }: Work,
+  signal: AbortSignal,
+  cpu?: number,
+): Promise<Taken> {
+  signal.throwIfAborted();
+  const parameters = [count * clients, size, clients].map(String);
+  const client = new Client(onCpu(cpu, [program, kind, ...parameters, ...command]));
+  const stop = () => void client.kill();
+  signal.addEventListener("abort", stop);
+  try {
+    await client.ready;
+    client.go();
+    const [start, finish, operations] = await client.times;
+    return { nanoseconds: finish - start, operations };
+  } finally {
+    signal.removeEventListener("abort", stop);
+    await client.kill();
+    signal.throwIfAborted();
+  }
+}
+
 /** One process that measures: "ready" at its standard output, "g" at its input, then the times. `descriptor` is its third. */
 export class Client {
   readonly ready: Promise<void>;

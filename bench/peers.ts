@@ -1,12 +1,21 @@
 /** Who is measured: how each is built and mounted. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mountAt } from "../src/mountinfo.ts";
 import { end, onCpu } from "./machine.ts";
 
-export type PeerName = "null" | "floor" | "memfs" | "passthrough_ll" | "hello_ll" | "tmpfs";
+export type PeerName =
+  | "null"
+  | "floor"
+  | "memfs"
+  | "passthrough_ll"
+  | "hello_ll"
+  | "tmpfs"
+  | "perfuse"
+  | "uncached"
+  | "socket";
 
 /** What a reader must know of each to judge the figures. */
 export const PEERS: Readonly<Record<PeerName, string>> = {
@@ -17,6 +26,9 @@ export const PEERS: Readonly<Record<PeerName, string>> = {
     "libfuse's example over a directory of tmpfs, no options: cache=auto, 1 s timeouts, many threads",
   hello_ll: "libfuse's example, no options: 1 s timeouts, many threads",
   tmpfs: "the kernel's own",
+  perfuse: "mount_perfuse of this project, compiled, hosting passthrough_ll that caches nothing",
+  uncached: "passthrough_ll that caches nothing, on /dev/fuse itself",
+  socket: "bench/daemon.c, which asks that passthrough_ll over a socket and mounts nothing",
 };
 
 export interface Mounted {
@@ -24,6 +36,8 @@ export interface Mounted {
   readonly directory: string;
   /** Of the server; tmpfs has none. */
   readonly pid: number | undefined;
+  /** What is to be asked over a socket: nothing is mounted on `directory`. */
+  readonly daemon?: readonly string[] | undefined;
   unmount(): Promise<void>;
 }
 
@@ -37,6 +51,11 @@ export class Peers {
     return join(this.#root, "client");
   }
 
+  /** The program that asks a daemon over a socket. */
+  get daemon(): string {
+    return join(this.#root, "daemon");
+  }
+
   /** The program at the ends of a stream of puffs frames. */
   get socket(): string {
     return join(this.#root, "socket");
@@ -47,10 +66,12 @@ export class Peers {
     this.#compile("client", join(import.meta.dir, "client.c"));
     this.#compile("socket", join(import.meta.dir, "socket.c"));
     if (names.has("floor")) this.#compile("floor", join(import.meta.dir, "floor.c"));
-    for (const name of ["passthrough_ll", "hello_ll"] as const) {
-      if (names.has(name)) this.#compile(name, example(`${name}.c`), libfuse());
+    if (names.has("socket")) this.#compile("daemon", join(import.meta.dir, "daemon.c"));
+    const needed = new Set([...names].map((name) => (OVER_TMPFS.has(name) ? THROUGH : name)));
+    for (const name of [THROUGH, "hello_ll"] as const) {
+      if (needed.has(name)) this.#compile(name, example(`${name}.c`), libfuse());
     }
-    for (const name of ["null", "memfs"] as const) {
+    for (const name of ["null", "memfs", "perfuse"] as const) {
       if (names.has(name)) run(process.execPath, [join(ROOT, "build.ts"), name]);
     }
   }
@@ -58,33 +79,45 @@ export class Peers {
   /** Mount a peer on a new directory, its server on one CPU if one is given. Rejects if it does not appear in time. */
   async mount(peer: PeerName, options: readonly string[] = [], cpu?: number): Promise<Mounted> {
     const directory = mkdtempSync(join(this.#root, `${peer}-`));
-    const flags = options.length === 0 ? [] : ["-o", options.join(",")];
     if (peer === "tmpfs") {
       run("mount", ["-t", "tmpfs", "-o", "size=75%,nr_inodes=0", "tmpfs", directory]);
       return this.#keep(peer, directory, undefined, undefined);
     }
-    let below: Mounted | undefined;
-    let command: string[];
-    if (peer === "floor") command = [join(this.#root, peer), ...flags, directory];
-    else if (peer === "null" || peer === "memfs") command = [ours(peer), "-f", ...flags, directory];
-    else if (peer === "hello_ll") command = [join(this.#root, peer), "-f", ...flags, directory];
-    else {
-      below = await this.mount("tmpfs");
-      command = [
-        // It keeps a descriptor open for each file that the kernel knows.
-        ...["sh", "-c", 'ulimit -n "$(ulimit -H -n)"; exec "$@"', "sh"],
-        join(this.#root, peer),
-        "-f",
-        "-o",
-        [`source=${below.directory}`, ...options].join(","),
-        directory,
-      ];
-    }
+    const below = OVER_TMPFS.has(peer) ? await this.mount("tmpfs") : undefined;
+    const command = this.#command(peer, directory, options, below);
+    if (peer === "socket") return this.#keep(peer, directory, undefined, below, command);
     const server = start(onCpu(cpu, command));
     // Known before it is there: what fails half-way is unmounted too.
     const mounted = this.#keep(peer, directory, server, below);
     await appears(directory, server);
     return mounted;
+  }
+
+  #command(
+    peer: PeerName,
+    directory: string,
+    options: readonly string[],
+    below: Mounted | undefined,
+  ): string[] {
+    const flags = options.length === 0 ? [] : ["-o", options.join(",")];
+    if (!below) {
+      if (peer === "null" || peer === "memfs") return [ours(peer), "-f", ...flags, directory];
+      return [join(this.#root, peer), ...(peer === "floor" ? [] : ["-f"]), ...flags, directory];
+    }
+    const through = (...more: readonly string[]) => [
+      // It keeps a descriptor open for each file that the kernel knows.
+      ...["sh", "-c", 'ulimit -n "$(ulimit -H -n)"; exec "$@"', "sh"],
+      join(this.#root, THROUGH),
+      ...["-f", "-o", [`source=${below.directory}`, ...more].join(",")],
+    ];
+    if (peer === THROUGH) return [...through(...options), directory];
+    const file = join(below.directory, "f");
+    writeFileSync(file, "");
+    truncateSync(file, 2 ** 30);
+    const uncached = through("cache=never", "timeout=0");
+    if (peer === "uncached") return [...uncached, directory];
+    if (peer === "socket") return [...uncached, "/dev/fd/3"];
+    return [ours("perfuse"), "-f", "-o", "route=fd", directory, "--", ...uncached, "{}"];
   }
 
   /** Unmount all, and take the directories away. */
@@ -98,11 +131,13 @@ export class Peers {
     directory: string,
     server: ChildProcess | undefined,
     below: Mounted | undefined,
+    daemon?: readonly string[],
   ): Mounted {
     const mounted: Mounted = {
       peer,
       directory,
       pid: server?.pid,
+      daemon,
       unmount: async () => {
         if (!this.#mounts.delete(mounted)) return;
         if (mountAt(directory)) {
@@ -122,8 +157,12 @@ export class Peers {
   }
 }
 
+/** The peer that others host or ask. */
+const THROUGH = "passthrough_ll";
+const OVER_TMPFS: ReadonlySet<PeerName> = new Set([THROUGH, "perfuse", "uncached", "socket"]);
+
 /** The compiled mount program of a plugin of ours. */
-export function ours(plugin: "null" | "memfs"): string {
+export function ours(plugin: "null" | "memfs" | "perfuse"): string {
   return join(ROOT, "dist", `mount_${plugin}`);
 }
 

@@ -76,6 +76,13 @@ export function workloads(scale: Scale): Workload[] {
     { place: "on one CPU", cpus: { server: 0, client: 0 } },
     { place: "on two CPUs", cpus: { server: 0, client: 1 } },
   ] as const;
+  const daemons = {
+    ours: "perfuse",
+    other: "socket",
+    beside: ["uncached"],
+    options: [],
+    separate: false,
+  } as const;
   const memory = {
     ours: "memfs",
     other: "passthrough_ll",
@@ -111,6 +118,16 @@ export function workloads(scale: Scale): Workload[] {
         { row: "lookup of an absent name", work: { kind: "absent", count: scale.requests } },
       ],
     },
+    ...[1, 8].flatMap((clients) => [
+      { ...daemons, name: "perfuse", clients, steps: hosted(scale, clients) },
+      {
+        ...daemons,
+        name: "perfuse, all on one CPU",
+        cpus: { server: 0, client: 0 },
+        clients,
+        steps: hosted(scale, clients),
+      },
+    ]),
     ...[1, 4].flatMap((clients) => [
       { ...memory, name: "memfs, names", separate: false, clients, steps: names(scale, clients) },
       {
@@ -141,6 +158,17 @@ function requests({ requests: count, transfers }: Scale): Step[] {
       work: { kind: "write", count: transfers, size: MiB },
       unit: "MiB/s",
       target: 0.9,
+    },
+  ];
+}
+
+function hosted({ requests, transfers }: Scale, clients: number): Step[] {
+  return [
+    { row: "getattr", work: { kind: "getattr", count: requests / clients }, target: 0.6 },
+    {
+      row: "128 KiB read",
+      work: { kind: "read", count: (2 * transfers) / clients, size: 128 * KiB },
+      target: 0.8,
     },
   ];
 }
