@@ -27,9 +27,15 @@ interface Started {
 
 const started: Started[] = [];
 
-function start(variable = "3", args: readonly string[] = [], directory = "/somewhere"): Started {
+function start(
+  variable = "3",
+  args: readonly string[] = [],
+  directory = "/somewhere",
+  runtime: readonly string[] = [],
+): Started {
   const [end, theirs] = socketPair("stream");
-  const child = spawn(process.execPath, [CLI, "mount", "memfs", ...args, directory], {
+  const command = [...runtime, CLI, "mount", "memfs", ...args, directory];
+  const child = spawn(process.execPath, command, {
     stdio: ["ignore", "ignore", "pipe", theirs],
     env: { ...process.env, PUFFS_COMFD: variable },
   });
@@ -109,6 +115,13 @@ test("mount flags are NetBSD's, set-id programs and devices only if asked for", 
   const forced = process.geteuid?.() === 0 ? 0 : NOSUID | NODEV;
   expect((await handshakeOf(lax.end)).flags).toBe(forced);
 }, 60_000);
+
+test("an ordinary user's mount has no set-id programs and no devices, whatever the options say", async () => {
+  const { NOSUID, NODEV, RDONLY } = MountFlags;
+  const preload = ["--preload", join(import.meta.dir, "../support/ordinary.ts")];
+  const forced = start("3", ["-o", "ro,suid,dev"], "/somewhere", preload);
+  expect((await handshakeOf(forced.end)).flags).toBe(NOSUID | NODEV | RDONLY);
+});
 
 test("the end of the peer is the end of the server", async () => {
   const server = start();
