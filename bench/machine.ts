@@ -41,7 +41,8 @@ export function keepAwake(): () => Promise<void> {
   };
 }
 
-const SPIN = "while :; do :; done";
+// Among the sessions of a machine, which the scheduler serves alike (sched(7), autogroup), that of a spinner is to be the last too.
+const SPIN = "echo 19 2>/dev/null >/proc/self/autogroup; while :; do :; done";
 
 /** A command that keeps to one CPU, if one is given. */
 export function onCpu(cpu: number | undefined, command: readonly string[]): readonly string[] {
