@@ -207,9 +207,10 @@ export interface FileSystemOperations<N extends object> {
 
   /**
    * The mount is going away: the last operation, called once however it ends (umount(8), a signal, the kernel's abort).
-   * Close and flush here. Errors are logged; they can no longer be answered.
+   * Close and flush here. Errors are logged; they can no longer be answered. `pid` is the process that unmounted, as far as puffs tells it,
+   * else 0.
    */
-  unmount?(): Awaitable<Done>;
+  unmount?(pid?: number): Awaitable<Done>;
 
   /** A file handle for NFS to the node it was made for, or ESTALE. Only asked where `nodetofh` exists too. */
   fhtonode?(handle: Uint8Array, call: Call): Awaitable<N | Errno>;
@@ -336,7 +337,8 @@ export interface NodeOperations<N extends object> {
   /**
    * The names in a directory, in any order, without "." and "..": an array, a generator, an async generator. The
    * framework does offsets and paging. If entries have cookies, `from` is the cookie to go on after (0: the beginning) and
-   * the iterable is read lazily; otherwise `from` means nothing and the names are taken at once, when a scan begins. Left out: the directory shows empty.
+   * the iterable is read lazily; otherwise `from` means nothing and the names are taken at once, when a scan begins,
+   * and an iterator that is no array's is asked once more when who lists comes back at the end. Left out: the directory shows empty.
    */
   readdir?(
     directory: N,
@@ -349,12 +351,16 @@ export interface NodeOperations<N extends object> {
 
   /**
    * The kernel has forgotten the node: no name, opener or lookup of it is left in its caches. Free what hangs on
-   * it; if its last name is gone too, the file itself. The object may be handed out again by a later lookup. No answer is awaited.
+   * it; if its last name is gone too, the file itself. The object may be handed out again by a later lookup. No answer is awaited. `pid` is
+   * the process that had the kernel forget it, as far as puffs tells it, else 0.
    */
-  reclaim?(node: N): Awaitable<void>;
+  reclaim?(node: N, pid?: number): Awaitable<void>;
 
-  /** The last opener of `file` is gone (all descriptors closed, all maps unmapped). Each File gets it exactly once. No error can be answered. */
-  inactive?(node: N, file: File | undefined): Awaitable<void>;
+  /**
+   * The last opener of `file` is gone (all descriptors closed, all maps unmapped). Each File gets it exactly once. No error can be answered.
+   * `pid` as in `reclaim`.
+   */
+  inactive?(node: N, file: File | undefined, pid?: number): Awaitable<void>;
 
   /** puffs only: a line for the kernel's debugger (VOP_PRINT). */
   print?(node: N): Awaitable<string>;

@@ -12,6 +12,8 @@ export interface Served {
   // biome-ignore lint/suspicious/noExplicitAny: nodes are only known inside the plugin
   readonly fs: FileSystemOperations<any>;
   readonly report: Report;
+  /** The process whose request was served last, where the protocol tells of all; else 0. */
+  readonly by: number;
   /** Calls whose operation has not ended. */
   readonly pending: { readonly size: number };
   /** Do what no request waits for: what goes wrong is logged. */

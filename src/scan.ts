@@ -21,13 +21,15 @@ export interface Place {
  *
  * Entries with cookies are read lazily, and the cookie is the offset. Entries without are taken all at once when a scan begins
  * at 0, and the offset is their number: what is created or removed meanwhile changes nothing, so that every
- * entry that stays is told exactly once. Offsets 0 to 2 are the beginning, after "." and after "..": those
+ * entry that stays is told exactly once. Who comes back at their end has the listing asked once more. Offsets 0 to 2 are the beginning, after "." and after "..": those
  * of the plugin's entries are moved up by 2.
  */
 export class Scan {
   readonly #list: Lister;
   /** Taken entries, where there are no cookies. */
   #snapshot: DirectoryEntry<object>[] | undefined;
+  /** What they were taken from, unless it was an array. */
+  #source: Iteration | undefined;
   /** Other requests have come since they were taken. */
   #stale = false;
   #lazy: Iteration | undefined;
@@ -42,18 +44,22 @@ export class Scan {
 
   /** The offset that it goes on at. */
   get offset(): number {
-    return this.#at === 0 ? 0 : this.#at + DOTS;
+    return this.#at + DOTS;
   }
 
   /**
-   * Stand at `offset` (which came from the kernel: 0, or the `next` of a place told before), so that `next` goes on there.
+   * Stand at `offset` (which came from the kernel: 0 to 2, or the `next` of a place told before), so that `next` goes on there. Behind the
+   * dots is the beginning too, but where nothing else was told.
    */
   seek(offset: number, call: Call): Awaitable<undefined | Errno> {
     const from = Math.max(0, offset - DOTS);
-    if (offset !== 0 && this.#snapshot) {
+    const goesOn = offset > DOTS || (offset === DOTS && this.#snapshot?.length === 0);
+    if (goesOn && this.#snapshot) {
       this.#stale = true;
       this.#at = from;
-      return undefined;
+      return this.#source && from >= this.#snapshot.length
+        ? this.#more(this.#source, this.#snapshot)
+        : undefined;
     }
     if (offset > DOTS && this.#lazy && this.#at === from) {
       if (this.#held) this.#held = nameOnly(this.#held);
@@ -88,6 +94,7 @@ export class Scan {
     const lazy = this.#lazy;
     this.#lazy = undefined;
     this.#snapshot = undefined;
+    this.#source = undefined;
     this.#held = undefined;
     try {
       const returned = lazy?.return?.();
@@ -95,6 +102,11 @@ export class Scan {
     } catch {
       // A generator that fails while it is given up has nothing left to tell anyone.
     }
+  }
+
+  /** Goes on with the listing where it ended: one that has come by more since tells it now. */
+  #more(source: Iteration, taken: DirectoryEntry<object>[]): Awaitable<undefined> {
+    return then(this.#step(source), (step) => this.#drain(source, step, taken));
   }
 
   #begin(listing: Listing | Errno, from: number): Awaitable<undefined | Errno> {
@@ -137,10 +149,19 @@ export class Scan {
       this.#held = first.value;
       return undefined;
     }
-    const taken: DirectoryEntry<object>[] = [];
+    this.#source = iterator;
+    this.#at = from;
+    return this.#drain(iterator, first, []);
+  }
+
+  /** Take the rest of a listing, from `first` on, behind what is `taken`. */
+  #drain(
+    iterator: Iteration,
+    first: IteratorResult<DirectoryEntry<object>>,
+    taken: DirectoryEntry<object>[],
+  ): Awaitable<undefined> {
     const done = () => {
       this.#snapshot = taken;
-      this.#at = from;
       return undefined;
     };
     let step: Awaitable<IteratorResult<DirectoryEntry<object>>> = first;

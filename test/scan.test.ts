@@ -230,3 +230,30 @@ describe("one that breaks off is not at its end: asked again it goes on", () => 
     yield* broken(entries);
   }
 });
+
+describe("who comes back at the end of a listing without cookies", () => {
+  const names = async (scan: Scan, offset: number) =>
+    (await page(scan, offset, 9)).map(({ entry }) => entry.name);
+
+  test("is told what a listing has come by since, behind the rest", async () => {
+    const told: Entry[] = [{ name: "a" }, { name: "b" }];
+    const scan = new Scan(() => own(told));
+    expect(await names(scan, 0)).toEqual(["a", "b"]);
+    expect(await names(scan, 4)).toEqual([]);
+    told.push({ name: "c" });
+    expect(await names(scan, 3)).toEqual(["b"]);
+  });
+
+  test("of an empty one goes on behind the dots, and does not begin again", async () => {
+    let begun = 0;
+    const scan = new Scan(() => {
+      begun++;
+      return own([]);
+    });
+    expect(await names(scan, 0)).toEqual([]);
+    expect(await names(scan, 2)).toEqual([]);
+    expect(begun).toBe(1);
+    expect(await names(scan, 1)).toEqual([]);
+    expect(begun).toBe(2);
+  });
+});

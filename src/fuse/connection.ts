@@ -39,6 +39,8 @@ export class Connection {
   readonly pending = new Map<number, FuseCall>();
   /** Opens that need not be told from each other are refused with ENOSYS: the kernel stops asking. */
   readonly needsOpen: boolean;
+  /** Nodes and opens end without a process: the kernel tells of none. */
+  readonly by = 0;
   agreement: Agreement | undefined;
   /** Called when INIT is agreed on, before its answer is out. */
   agreed: (() => void) | undefined;
@@ -88,7 +90,7 @@ export class Connection {
   }
 
   #reclaim(node: object): void {
-    if (this.node.reclaim) this.attempt("reclaim", () => this.node.reclaim?.(node));
+    if (this.node.reclaim) this.attempt("reclaim", () => this.node.reclaim?.(node, this.by));
   }
 
   #has(row: Row): boolean {

@@ -86,8 +86,8 @@ export class FuseKernel extends Exchange {
   }
 
   /** Takes back lookups: each answer that brought a node counted one. */
-  forget(nodeid: number, nlookup: number): void {
-    this.tell(Opcode.FORGET, nodeid, KERNEL, encode(wire.ForgetIn, { nlookup }));
+  forget(nodeid: number, nlookup: number, caller = KERNEL): void {
+    this.tell(Opcode.FORGET, nodeid, caller, encode(wire.ForgetIn, { nlookup }));
   }
 
   /** 7.16. */
@@ -438,8 +438,8 @@ export class FuseKernel extends Exchange {
   }
 
   /** The last request; the server's transport may be closed after it. */
-  destroy(): Promise<void> {
-    return this.ask(Opcode.DESTROY, 0, KERNEL, nothing);
+  destroy(caller = KERNEL): Promise<void> {
+    return this.ask(Opcode.DESTROY, 0, caller, nothing);
   }
 
   /** The answer to the notification "retrieve", 7.15. */

@@ -45,10 +45,7 @@ class Page {
   }
 
   from(offset: number): Outcome {
-    // Cookies begin behind the dots: offset 2 is the beginning to a scan as well.
-    return after(this.#call, this.#scan.seek(offset === DOTS ? 0 : offset, this.#call), () =>
-      this.#fill(),
-    );
+    return after(this.#call, this.#scan.seek(offset, this.#call), () => this.#fill());
   }
 
   /** One entry without attributes; false if it does not fit. */

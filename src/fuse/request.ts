@@ -281,7 +281,7 @@ export function closeFile(call: FuseCall): Outcome {
   file.scan?.end();
   return r.after(
     call,
-    node.inactive?.(file.vnode.node, file) as Awaitable<undefined | Errno>,
+    node.inactive?.(file.vnode.node, file, call.connection.by) as Awaitable<undefined | Errno>,
     r.empty,
   );
 }

@@ -90,9 +90,9 @@ export function withPaths<N extends object, P extends Pathlike>(
         },
       );
     };
-  instead.reclaim = (node: N) => {
+  instead.reclaim = (node: N, pid?: number) => {
     paths.assign(nodeOf(node), undefined);
-    return reclaim?.call(operations, node);
+    return reclaim?.call(operations, node, pid);
   };
 
   return {

@@ -38,10 +38,10 @@ export class Context {
   }
 
   /**
-   * Ask the daemon about a node, in the name of the call's process; without a call it is the kernel itself that asks. An interrupted
-   * call interrupts the request. Rejects with ESTALE if the node is another daemon's.
+   * Ask the daemon about a node, in the name of the call's process. An interrupted call interrupts the request. Rejects with ESTALE if
+   * the node is another daemon's.
    */
-  ask<T>(node: PerfuseNode, call: Call | undefined, send: Send<T>): Promise<T> {
+  ask<T>(node: PerfuseNode, call: Asker, send: Send<T>): Promise<T> {
     const { exchanges } = node;
     exchanges.enter();
     return this.askAside(node, call, send).then(
@@ -57,13 +57,12 @@ export class Context {
   }
 
   /** The same for what may take for ever and nobody is to wait for: locks, events. */
-  askAside<T>({ session }: PerfuseNode, call: Call | undefined, send: Send<T>): Promise<T> {
+  askAside<T>({ session }: PerfuseNode, call: Asker, send: Send<T>): Promise<T> {
     if (session !== this.session) return Promise.reject(ESTALE);
     if (session.over) return Promise.reject(ENOTCONN);
     const { kernel } = session;
-    if (!call) return send(kernel, KERNEL);
-    const { uid, gid, pid } = call;
-    const answer = send(kernel, { uid, gid, pid });
+    if (!("signal" in call)) return send(kernel, call);
+    const answer = send(kernel, callerOf(call));
     const unique = kernel.lastUnique;
     const abort = () => interrupt(kernel, unique);
     if (isAborted(call)) abort();
@@ -75,14 +74,31 @@ export class Context {
   }
 
   /** What the daemon counted and we will not keep is given back. */
-  giveBack(nodeid: number, count = 1): void {
+  giveBack(nodeid: number, count = 1, pid = NOBODY): void {
     if (nodeid === ROOT || count === 0) return;
     try {
-      this.session.kernel.forget(nodeid, count);
+      this.session.kernel.forget(nodeid, count, kernelFor(pid));
     } catch {
       this.leaked++;
     }
   }
+}
+
+/** Who asks: a call, or one without: the kernel itself, and what goes on after a call. */
+export type Asker = Call | Caller;
+
+/** The kernel asks for no process. */
+export const NOBODY = 0;
+
+/** The kernel itself, for a process. */
+export function kernelFor(pid: number): Caller {
+  return pid === NOBODY ? KERNEL : { ...KERNEL, pid };
+}
+
+/** The process of a call. Where the framework has put the group of what is made in its place, the daemon is told its own. */
+export function callerOf(call: Call): Caller {
+  const { ownGid = call.gid } = call as Call & { readonly ownGid?: number };
+  return { uid: call.uid, gid: ownGid, pid: call.pid };
 }
 
 /** Sends one request, in the same turn. */

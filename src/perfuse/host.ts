@@ -2,7 +2,7 @@ import type { ErrnoName } from "../errno.ts";
 import type { FileSystem } from "../plugin.ts";
 import type { Usermount } from "../usermount.ts";
 import type { Report } from "../wishes.ts";
-import { Context } from "./context.ts";
+import { Context, kernelFor, NOBODY } from "./context.ts";
 import type { PerfuseNode } from "./node.ts";
 import { passOn } from "./notification.ts";
 import { attributeOperations } from "./operations/attributes.ts";
@@ -86,8 +86,8 @@ export async function host(options: HostOptions): Promise<Hosting> {
   const onNotify: Notified = (notification, session) => passOn(context, session, notification);
   await context.connect(options.socket, onNotify);
   let closing: Promise<void> | undefined;
-  const close = () => {
-    closing ??= end(context);
+  const close = (pid = NOBODY) => {
+    closing ??= end(context, pid);
     return closing;
   };
   return {
@@ -101,7 +101,7 @@ export async function host(options: HostOptions): Promise<Hosting> {
       old.end();
       outdateAll(context);
     },
-    close,
+    close: () => close(),
     get counts() {
       const { table, kernel } = context.session;
       return { nodes: table.size, exchanges: kernel.waiting, leaked: context.leaked };
@@ -110,7 +110,10 @@ export async function host(options: HostOptions): Promise<Hosting> {
 }
 
 /** Which operations there are follows from what the daemon is able to. */
-function fileSystemOf(context: Context, close: () => Promise<void>): FileSystem<PerfuseNode> {
+function fileSystemOf(
+  context: Context,
+  close: (pid?: number) => Promise<void>,
+): FileSystem<PerfuseNode> {
   const { kernel } = context.session;
   const locks = kernel.agreed("POSIX_LOCKS") || kernel.agreed("FLOCK_LOCKS");
   return {
@@ -142,20 +145,20 @@ function outdateAll({ options, root }: Context): void {
 }
 
 /** Everything that is open is released, everything that is known forgotten; then the daemon may end. */
-async function end(context: Context): Promise<void> {
+async function end(context: Context, pid: number): Promise<void> {
   const { session } = context;
   if (session.over) return;
   const { kernel, table } = session;
   const nodes = [...table.all()];
   await within(FAREWELL, async () => {
-    await Promise.all(nodes.map((node) => releaseAll(context, node)));
+    await Promise.all(nodes.map((node) => releaseAll(context, node, pid)));
     await context.reclaiming.none();
     for (const node of nodes) {
-      context.giveBack(node.nodeid, node.nlookup);
+      context.giveBack(node.nodeid, node.nlookup, pid);
       node.nlookup = 0;
     }
     // Some do not know it; none is asked for anything after it.
-    await kernel.destroy().catch(() => {});
+    await kernel.destroy(kernelFor(pid)).catch(() => {});
   });
   session.end();
 }

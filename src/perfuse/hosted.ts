@@ -44,9 +44,9 @@ export class Hosted {
         });
         this.#hosting = hosting;
         const { fileSystem } = hosting;
-        const unmount = () => {
+        const unmount = (pid?: number) => {
           this.#leaving = true;
-          return hosting.close();
+          return fileSystem.fs?.unmount?.(pid);
         };
         return { ...fileSystem, fs: { ...fileSystem.fs, unmount } };
       },

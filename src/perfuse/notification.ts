@@ -1,5 +1,6 @@
 import { errnoOf } from "../errno.ts";
 import { InvalEntryFlags } from "../fuse/flags.ts";
+import { KERNEL } from "../fuse/kernel.ts";
 import type { Notification } from "../fuse/notification.ts";
 import type { Context } from "./context.ts";
 import type { PerfuseNode } from "./node.ts";
@@ -91,7 +92,7 @@ async function retrieve(
     if (data.length === 0) {
       const fields = { fh: node.reader?.fh ?? 0, offset, size, flags: node.reader?.flags ?? 0 };
       data = await context
-        .ask(node, undefined, (kernel, caller) => kernel.read(nodeid, fields, caller))
+        .ask(node, KERNEL, (kernel, caller) => kernel.read(nodeid, fields, caller))
         .catch(() => NOTHING);
     }
   }

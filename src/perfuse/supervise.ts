@@ -26,7 +26,7 @@ export async function superviseCommand(options: HostedCommand): Promise<FileSyst
   const watch = new Watch(options, plan.daemon, hosting, daemon);
   void watch.run();
   const { fileSystem } = hosting;
-  return { ...fileSystem, fs: { ...fileSystem.fs, unmount: () => watch.end() } };
+  return { ...fileSystem, fs: { ...fileSystem.fs, unmount: (pid) => watch.end(pid) } };
 }
 
 /** Sees to it that the mount ends with its daemon, or that the daemon is started again. */
@@ -62,9 +62,9 @@ class Watch {
   }
 
   /** The mount is over. */
-  async end(): Promise<void> {
+  async end(pid: number | undefined): Promise<void> {
     this.#leaving = true;
-    await this.#hosting.close();
+    await this.#hosting.fileSystem.fs?.unmount?.(pid);
     await this.#daemon.stop();
   }
 

@@ -77,8 +77,14 @@ export class PuffsCall extends Abortable implements Call, Credentials {
     this.#credential = at;
     this.internal = at === 0 || view.getUint8(at + TYPE) !== CredType.UUC;
     this.uid = this.internal ? 0 : view.getUint32(at + UID, true);
-    this.gid = this.internal ? 0 : view.getUint32(at + GID, true);
+    this.gid = this.ownGid;
     this.privileged = this.uid === 0;
+  }
+
+  /** The caller's effective group; `gid` is that of what is being made. */
+  get ownGid(): number {
+    const at = this.#credential;
+    return this.internal ? 0 : this.frame.requestView.getUint32(at + GID, true);
   }
 
   /** The lightweight process that asks. */

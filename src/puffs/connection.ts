@@ -34,6 +34,8 @@ export class Connection {
   readonly absent: readonly (number | undefined)[];
   /** Calls whose operation has not ended. */
   readonly pending = new Set<PuffsCall>();
+  /** The process whose request has ended last: nodes and opens end with requests, and it is named to the plugin. */
+  by = 0;
   /** Sends a request of ours to the kernel: set while the mount is served. */
   send: ((message: Uint8Array) => void) | undefined;
   /** Who waits for the answers to them, by number. */
@@ -92,13 +94,13 @@ export class Connection {
   }
 
   /** The last opener of a node is gone: each of its files ends. */
-  endFiles(node: object): void {
+  endFiles(node: object, pid = this.by): void {
     for (const file of this.openings.end(node))
-      if (this.node.inactive) this.attempt("inactive", () => this.node.inactive?.(node, file));
+      if (this.node.inactive) this.attempt("inactive", () => this.node.inactive?.(node, file, pid));
   }
 
   #reclaim(node: object): void {
     this.endFiles(node);
-    if (this.node.reclaim) this.attempt("reclaim", () => this.node.reclaim?.(node));
+    if (this.node.reclaim) this.attempt("reclaim", () => this.node.reclaim?.(node, this.by));
   }
 }

@@ -1,6 +1,6 @@
 import type { OpenFile } from "../files.ts";
 import type { Vnode } from "../nodes.ts";
-import { type Lister, Scan } from "../scan.ts";
+import { DOTS, type Lister, Scan } from "../scan.ts";
 
 /** What is open of one node. */
 interface Opening {
@@ -31,9 +31,10 @@ export class Openings {
    */
   takeScan({ node }: Vnode, offset: number, list: Lister): Scan {
     const scans = this.#byNode.get(node)?.scans;
-    if (offset === 0 || !scans) return new Scan(list);
+    if (offset < DOTS || !scans) return new Scan(list);
     const there = scans.findLastIndex((scan) => scan.offset === offset);
-    const past = scans.findLastIndex((scan) => scan.offset > offset);
+    // One that has come past the beginning is somebody else's.
+    const past = offset === DOTS ? -1 : scans.findLastIndex((scan) => scan.offset > offset);
     const at = there >= 0 ? there : past;
     return (at >= 0 && scans.splice(at, 1)[0]) || new Scan(list);
   }

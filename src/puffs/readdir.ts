@@ -18,8 +18,7 @@ type Asked = Of<typeof Readdir>;
 export function list(call: PuffsCall, asked: Asked): Outcome {
   const { connection, vnode } = call;
   const { offset } = asked;
-  const from = Math.max(0, offset - DOTS);
-  const scan = connection.openings.takeScan(vnode, from && offset, (cookie, current) =>
+  const scan = connection.openings.takeScan(vnode, offset, (cookie, current) =>
     connection.node.readdir ? connection.node.readdir(vnode.node, cookie, current) : [],
   );
   const page = new Page(call, scan, asked);
@@ -56,9 +55,7 @@ class Page {
   }
 
   from(offset: number): Outcome {
-    return after(this.#call, this.#scan.seek(offset === DOTS ? 0 : offset, this.#call), () =>
-      this.#fill(),
-    );
+    return after(this.#call, this.#scan.seek(offset, this.#call), () => this.#fill());
   }
 
   /** One entry; false if it does not fit. */

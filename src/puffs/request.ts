@@ -454,7 +454,7 @@ export function readlink(call: PuffsCall, { linklen }: Of<typeof a.Readlink>): O
 /** The last reference is gone. A node that has no name either need not be kept. */
 export function inactive(call: PuffsCall): Outcome {
   const { vnode, connection } = call;
-  connection.endFiles(vnode.node);
+  connection.endFiles(vnode.node, call.pid);
   if (vnode.removed) call.setbacks |= Setback.NOREF_N1;
   return r.empty(call);
 }

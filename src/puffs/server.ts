@@ -239,6 +239,7 @@ export class PuffsServer implements Serving {
 
   #let(call: PuffsCall): void {
     const { vnodes } = this.#connection;
+    this.#connection.by = call.pid;
     if (call.row.node) letGo(vnodes, call.vnode);
     for (const vnode of call.held) letGo(vnodes, vnode);
     // A call that was too late is not used again: its plugin may still hold it.

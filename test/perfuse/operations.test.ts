@@ -527,6 +527,27 @@ describe("extended attributes", () => {
     await end();
   });
 
+  test("are asked for as long as the caller has room, or for their length alone", async () => {
+    const { daemon, node, file, end } = await withFile({
+      GETXATTR: ({ body }) => (words({ body } as Asked, 0)[0] === 0 ? bytes(7, 0) : bytes("value")),
+      LISTXATTR: ({ body }) =>
+        (words({ body } as Asked, 0)[0] ?? 0) < 100 ? { errno: 34 } : bytes("user.a\0trusted.b\0"),
+    });
+    const roomy = (limit: number) => Object.assign(callOf(), { limit });
+    expect(((await node.getextattr(file, "user", "x", roomy(0))) as Uint8Array).length).toBe(7);
+    expect(await node.getextattr(file, "user", "x", roomy(300))).toEqual(bytes("value"));
+    expect(daemon.of("GETXATTR").map((asked) => words(asked, 0))).toEqual([[0], [300]]);
+    // What the caller does not see takes no room of its.
+    expect(await node.listextattr(file, "user", roomy(20))).toEqual(["a"]);
+    expect(await node.listextattr(file, "user", roomy(0))).toEqual(["a"]);
+    expect(daemon.of("LISTXATTR").map((asked) => words(asked, 0))).toEqual([
+      [20],
+      [65536],
+      [65536],
+    ]);
+    await end();
+  });
+
   test("on NetBSD follow perfused: a name of the system's in the user's namespace is the user's", async () => {
     const { daemon, node, file, end } = await withFile({
       GETXATTR: () => bytes("value"),

@@ -5,7 +5,7 @@ import type * as wire from "../../fuse/structs.ts";
 import { S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "../../mode.ts";
 import type { Call, NodeOperations } from "../../operations.ts";
 import type { Of } from "../../struct.ts";
-import { type Context, isCode, requestOf } from "../context.ts";
+import { type Asker, type Context, isCode, requestOf } from "../context.ts";
 import { type PerfuseNode, ROOT } from "../node.ts";
 import { openFor, setHandle } from "./open.ts";
 
@@ -81,7 +81,7 @@ export async function find(
   context: Context,
   directory: PerfuseNode,
   name: string,
-  call: Call | undefined,
+  call: Asker,
 ): Promise<Entry | null> {
   try {
     const entry = await context.ask(directory, call, (kernel, caller) =>

@@ -1,7 +1,7 @@
 import { EBADF, ENOENT, EPERM, ESTALE } from "../../errno.ts";
 import { FopenFlags, FsyncFlags, O, O_ACCMODE, ReleaseFlags } from "../../fuse/flags.ts";
 import type { Call, File, NodeOperations } from "../../operations.ts";
-import { type Context, isCode } from "../context.ts";
+import { type Asker, type Context, isCode, kernelFor, NOBODY } from "../context.ts";
 import { type Handle, type PerfuseNode, ROOT } from "../node.ts";
 
 /** From open(2) to the last close, and to the end of a node. */
@@ -11,11 +11,11 @@ export function openOperations(
   return {
     open: (node, file, call) => open(context, node, file, call),
     close: (node, file, call) => close(context, node, file, call),
-    inactive: (node, file) => inactive(context, node, file),
-    async reclaim(node) {
+    inactive: (node, file, pid = NOBODY) => inactive(context, node, file, pid),
+    async reclaim(node, pid = NOBODY) {
       context.reclaiming.enter();
       try {
-        await reclaim(context, node);
+        await reclaim(context, node, pid);
       } finally {
         context.reclaiming.leave();
       }
@@ -37,7 +37,7 @@ async function open(
   const { openFlags } = await openFor(context, node, file.flags, call).catch((error) => {
     node.opens--;
     // It may have ended meanwhile for all others.
-    void inactive(context, node, undefined);
+    void inactive(context, node, undefined, call.pid);
     throw error;
   });
   file.directIo ||= (openFlags & FopenFlags.DIRECT_IO) !== 0;
@@ -55,7 +55,7 @@ export async function openFor(
   context: Context,
   node: PerfuseNode,
   flags: number,
-  call: Call | undefined,
+  call: Asker,
 ): Promise<Handle> {
   if (node.session !== context.session) throw ESTALE;
   const writes = (flags & O_ACCMODE) !== O.RDONLY && !node.isDirectory;
@@ -81,7 +81,7 @@ async function ask(
   node: PerfuseNode,
   others: number,
   access: number,
-  call: Call | undefined,
+  call: Asker,
 ): Promise<Handle> {
   const feature = node.isDirectory ? "opendir" : "open";
   const flags = others | access;
@@ -111,7 +111,7 @@ export function setHandle(
 ): void {
   const old = node[kind];
   node[kind] = handle;
-  if (old) void release(context, node, old);
+  if (old) void release(context, node, old, NOBODY);
 }
 
 /** close(2): only now can a daemon that writes later say that it could not. */
@@ -139,6 +139,7 @@ async function inactive(
   context: Context,
   node: PerfuseNode,
   file: File | undefined,
+  pid: number,
 ): Promise<void> {
   if (file && node.opens > 0) node.opens--;
   if (node.session !== context.session) return;
@@ -149,46 +150,51 @@ async function inactive(
   await node.opening.during(async () => {
     if (node.opens > 0) return;
     if (context.options.flush === false && node.dirty)
-      await sync(context, node, true, undefined).catch((cause) =>
+      await sync(context, node, true, kernelFor(pid)).catch((cause) =>
         context.options.report(`"${node.name}" could not be synced`, cause),
       );
-    if (node.opens === 0) await releaseAll(context, node);
+    if (node.opens === 0) await releaseAll(context, node, pid);
   });
 }
 
 /** Forgotten above: the daemon may forget it as often as it counted it. */
-async function reclaim(context: Context, node: PerfuseNode): Promise<void> {
+async function reclaim(context: Context, node: PerfuseNode, pid: number): Promise<void> {
   const { session } = node;
   if (node.nodeid === ROOT || session !== context.session) return;
   node.reclaimed = true;
   session.table.drop(node);
   await node.exchanges.none();
-  await node.opening.during(() => releaseAll(context, node));
+  await node.opening.during(() => releaseAll(context, node, pid));
   const count = node.nlookup;
   node.nlookup = 0;
   // Another daemon may have come in the meantime.
-  if (session === context.session) context.giveBack(node.nodeid, count);
+  if (session === context.session) context.giveBack(node.nodeid, count, pid);
 }
 
 /** RELEASE; the handles are forgotten first. */
-export async function releaseAll(context: Context, node: PerfuseNode): Promise<void> {
+export async function releaseAll(context: Context, node: PerfuseNode, pid: number): Promise<void> {
   const handles = [node.write, node.read];
   node.write = undefined;
   node.read = undefined;
-  await Promise.all(handles.map((handle) => handle && release(context, node, handle)));
+  await Promise.all(handles.map((handle) => handle && release(context, node, handle, pid)));
 }
 
-async function release(context: Context, node: PerfuseNode, handle: Handle): Promise<void> {
+async function release(
+  context: Context,
+  node: PerfuseNode,
+  handle: Handle,
+  pid: number,
+): Promise<void> {
   if (!handle.kept) return;
   const { lockOwner } = node;
   const { fh, flags } = handle;
   const releaseFlags = lockOwner === 0n ? 0 : ReleaseFlags.FLUSH;
   const fields = { fh, flags, releaseFlags, lockOwner };
   try {
-    await context.ask(node, undefined, (kernel) =>
+    await context.ask(node, kernelFor(pid), (kernel, caller) =>
       node.isDirectory
-        ? kernel.releasedir(node.nodeid, fields)
-        : kernel.release(node.nodeid, fields),
+        ? kernel.releasedir(node.nodeid, fields, caller)
+        : kernel.release(node.nodeid, fields, caller),
     );
   } catch {
     // Nobody is told what RELEASE says, and some daemons do not know it.
@@ -210,7 +216,7 @@ async function sync(
   context: Context,
   node: PerfuseNode,
   dataOnly: boolean,
-  call: Call | undefined,
+  call: Asker,
 ): Promise<void> {
   const feature = node.isDirectory ? "fsyncdir" : "fsync";
   if (node.removed || context.lacks(feature)) return;

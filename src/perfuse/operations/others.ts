@@ -7,7 +7,7 @@ import type {
   NodeOperations,
 } from "../../operations.ts";
 import { Limits, Pathconf } from "../../puffs/flags.ts";
-import { type Context, isCode } from "../context.ts";
+import { type Context, isCode, kernelFor } from "../context.ts";
 import type { PerfuseNode } from "../node.ts";
 
 /** df(1). */
@@ -17,9 +17,9 @@ export function fileSystemOperations(
   return { statvfs: (call) => statvfs(context, call) };
 }
 
-async function statvfs(context: Context, _call: Call | undefined): Promise<FileSystemStatistics> {
+async function statvfs(context: Context, { pid }: Call): Promise<FileSystemStatistics> {
   const { root } = context;
-  const st = await context.ask(root, undefined, (kernel, caller) =>
+  const st = await context.ask(root, kernelFor(pid), (kernel, caller) =>
     kernel.statfs(root.nodeid, caller),
   );
   const { blocks, bfree, bavail, files, ffree, bsize, frsize, namelen } = st;

@@ -16,11 +16,7 @@ export function xattrOperations(
   const listed = new WeakMap<Call, Listed>();
   return {
     getextattr: (node, namespace, name, call) =>
-      attempt(context, "getxattr", () =>
-        context.ask(node, call, (kernel, caller) =>
-          kernel.getxattr(node.nodeid, nameFor(namespace, name, call), LARGEST, caller),
-        ),
-      ),
+      attempt(context, "getxattr", () => get(context, node, nameFor(namespace, name, call), call)),
     setextattr: (node, namespace, name, value, existing, call) =>
       attempt(context, "setxattr", () =>
         context.ask(node, call, (kernel, caller) =>
@@ -64,11 +60,40 @@ const EXISTING = { any: 0, create: Xattr.CREATE, replace: Xattr.REPLACE };
 /** XATTR_SIZE_MAX and XATTR_LIST_MAX of Linux (include/uapi/linux/limits.h). */
 const LARGEST = 65536;
 
+/** How many bytes there is room for, of a caller whose door says so; 0: only the length is wanted. */
+function roomOf(call: Call): number {
+  const { limit = LARGEST } = call as Call & { readonly limit?: number };
+  return Math.min(limit, LARGEST);
+}
+
+/** The value; as many bytes as it has, where only their number is wanted. */
+async function get(
+  context: Context,
+  node: PerfuseNode,
+  name: string,
+  call: Call,
+): Promise<Uint8Array> {
+  const room = roomOf(call);
+  if (room > 0)
+    return context.ask(node, call, (kernel, caller) =>
+      kernel.getxattr(node.nodeid, name, room, caller),
+    );
+  const length = await context.ask(node, call, (kernel, caller) =>
+    kernel.getxattrSize(node.nodeid, name, caller),
+  );
+  return new Uint8Array(Math.min(length, LARGEST));
+}
+
 function list(context: Context, node: PerfuseNode, call: Call): Promise<string[]> {
   return attempt(context, "listxattr", async () => {
-    const bytes = await context.ask(node, call, (kernel, caller) =>
-      kernel.listxattr(node.nodeid, LARGEST, caller),
-    );
+    const ask = (room: number) =>
+      context.ask(node, call, (kernel, caller) => kernel.listxattr(node.nodeid, room, caller));
+    const room = roomOf(call) || LARGEST;
+    // Of all names the caller sees those of one namespace: these may have room.
+    const bytes = await ask(room).catch((error) => {
+      if (room < LARGEST && isCode(error, "ERANGE")) return ask(LARGEST);
+      throw error;
+    });
     const names: string[] = [];
     for (let at = 0; at < bytes.length; ) {
       const nul = bytes.indexOf(0, at);
