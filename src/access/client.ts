@@ -1,6 +1,6 @@
 import { Errno, type ErrnoName } from "../errno.ts";
 import { FattrFlags, FopenFlags, O } from "../fuse/flags.ts";
-import { type Caller, type FuseKernel, type Handle, KERNEL } from "../fuse/kernel.ts";
+import { type Caller, type Foreign, type FuseKernel, KERNEL } from "../fuse/kernel.ts";
 import type * as wire from "../fuse/structs.ts";
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../mode.ts";
 import { nameLength } from "../name.ts";
@@ -26,12 +26,12 @@ export interface Place extends Disposable {
 
 /** A file that a lookup brought. `using` forgets it: until then the file system keeps it. */
 export class Node implements Disposable {
-  readonly id: number;
+  readonly id: Foreign;
   /** As of the lookup. */
   readonly attr: Attr;
   #forget: (() => void) | undefined;
 
-  constructor(id: number, attr: Attr, forget?: () => void) {
+  constructor(id: Foreign, attr: Attr, forget?: () => void) {
     this.id = id;
     this.attr = attr;
     this.#forget = forget;
@@ -246,7 +246,7 @@ export class Client {
     return new Node(ROOT_ID, attr);
   }
 
-  #node({ nodeid, attr }: { nodeid: number; attr: Attr }): Node {
+  #node({ nodeid, attr }: { nodeid: Foreign; attr: Attr }): Node {
     // After the end there is nobody to be told.
     const forget = () => {
       try {
@@ -261,8 +261,8 @@ export class Client {
   }
 
   async #fill(
-    id: number,
-    fh: Handle,
+    id: Foreign,
+    fh: Foreign,
     openFlags: number,
     content: AsyncIterable<Uint8Array>,
     truncate: boolean,
@@ -292,14 +292,14 @@ export class Client {
   }
 
   /** What close(2) answers: ENOSYS is a server that has nothing to say. */
-  async #flush(id: number, fh: Handle, openFlags: number): Promise<void> {
+  async #flush(id: Foreign, fh: Foreign, openFlags: number): Promise<void> {
     if (openFlags & FopenFlags.NOFLUSH) return;
     await this.#kernel.flush(id, { fh }, this.#caller).catch((error: Errno) => {
       if (error.code !== "ENOSYS") throw error;
     });
   }
 
-  async #release(id: number, fh: Handle, flags: number): Promise<void> {
+  async #release(id: Foreign, fh: Foreign, flags: number): Promise<void> {
     // Nobody is told what RELEASE says.
     await this.#kernel.release(id, { fh, flags }).catch(() => {});
   }

@@ -1,8 +1,9 @@
 import { viewOf } from "../frame.ts";
 import { decodeName } from "../name.ts";
 import { type Of, opaque64, struct } from "../struct.ts";
+import { EntryOut } from "./foreign.ts";
 import { type Layout, Refusal } from "./parts.ts";
-import { Dirent, EntryOut } from "./structs.ts";
+import { Dirent } from "./structs.ts";
 
 /** An entry in the answer to READDIR. */
 export interface DirectoryEntry {

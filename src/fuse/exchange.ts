@@ -2,10 +2,11 @@ import { Errno, type ErrnoName, errnoOf } from "../errno.ts";
 import { viewOf } from "../frame.ts";
 import { errnoName } from "./errno.ts";
 import { Constants } from "./flags.ts";
+import { type Foreign, InHeader } from "./foreign.ts";
 import { decodeNotification, type Notification } from "./notification.ts";
 import { Opcode } from "./opcodes.ts";
 import { encode, Refusal } from "./parts.ts";
-import { InHeader, InterruptIn, OutHeader } from "./structs.ts";
+import { InterruptIn, OutHeader } from "./structs.ts";
 
 /** In whose name the kernel asks. */
 export interface Caller {
@@ -33,8 +34,8 @@ export interface KernelEvents {
 /** A request on its way; `message` is the whole of it. */
 export interface SentRequest {
   readonly opcode: number;
-  readonly unique: number;
-  readonly nodeid: number;
+  readonly unique: Foreign;
+  readonly nodeid: Foreign;
   readonly message: Uint8Array;
   /** Whether it gets a reply. */
   readonly asks: boolean;
@@ -97,7 +98,7 @@ export class Exchange {
   /** Any request, its body as it is: for tests and fuzzers. The reply is what follows the header. */
   request(
     opcode: number,
-    nodeid: number,
+    nodeid: Foreign,
     caller: Caller,
     body: Uint8Array,
   ): { unique: number; reply: Promise<Uint8Array> } {
@@ -108,7 +109,7 @@ export class Exchange {
   /** Send a request; the promise rejects with the Errno that the server answered. */
   ask<T>(
     opcode: number,
-    nodeid: number,
+    nodeid: Foreign,
     caller: Caller,
     decode: Decode<T>,
     ...parts: readonly Uint8Array[]
@@ -128,16 +129,16 @@ export class Exchange {
   }
 
   /** Send what gets no reply. */
-  tell(opcode: number, nodeid: number, caller: Caller, ...parts: readonly Uint8Array[]): void {
+  tell(opcode: number, nodeid: Foreign, caller: Caller, ...parts: readonly Uint8Array[]): void {
     this.lastUnique += STEP;
     this.#post(opcode, this.lastUnique, nodeid, caller, parts, false);
   }
 
   /** The same for what answers the server's own question: the number is the server's. */
   protected tellAs(
-    unique: number,
+    unique: Foreign,
     opcode: number,
-    nodeid: number,
+    nodeid: Foreign,
     caller: Caller,
     ...parts: readonly Uint8Array[]
   ): void {
@@ -153,8 +154,8 @@ export class Exchange {
 
   #post(
     opcode: number,
-    unique: number,
-    nodeid: number,
+    unique: Foreign,
+    nodeid: Foreign,
     caller: Caller,
     parts: readonly Uint8Array[],
     asks: boolean,
@@ -246,16 +247,23 @@ function nameOf(error: number): ErrnoName {
 
 function messageOf(
   opcode: number,
-  unique: number,
-  nodeid: number,
+  unique: Foreign,
+  nodeid: Foreign,
   { uid, gid, pid }: Caller,
   parts: readonly Uint8Array[],
 ): Uint8Array {
   const len = parts.reduce((sum, part) => sum + part.length, InHeader.size);
   const message = new Uint8Array(len);
-  const view = viewOf(message);
-  InHeader.write(view, 0, { len, opcode, unique: 0n, nodeid, uid, gid, pid, totalExtlen: 0 });
-  writeUnique(view, unique);
+  InHeader.write(viewOf(message), 0, {
+    len,
+    opcode,
+    unique,
+    nodeid,
+    uid,
+    gid,
+    pid,
+    totalExtlen: 0,
+  });
   let end = InHeader.size;
   for (const part of parts) {
     message.set(part, end);
@@ -270,10 +278,4 @@ const WORD = 2 ** 32;
 function readUnique(view: DataView): number {
   const at = OutHeader.offsets.unique;
   return view.getUint32(at, true) + view.getUint32(at + 4, true) * WORD;
-}
-
-function writeUnique(view: DataView, unique: number): void {
-  const at = InHeader.offsets.unique;
-  view.setUint32(at, unique >>> 0, true);
-  view.setUint32(at + 4, Math.floor(unique / WORD), true);
 }

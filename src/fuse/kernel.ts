@@ -10,6 +10,7 @@ import {
 } from "./dirent.ts";
 import { type Caller, type Decode, Exchange, KERNEL } from "./exchange.ts";
 import { Constants, common, has, InitFlags, initFlags, initWords } from "./flags.ts";
+import type { Foreign } from "./foreign.ts";
 import * as foreign from "./foreign.ts";
 import { Opcode } from "./opcodes.ts";
 import { decodeHead, decodeWhole, encode, encodeNames, type Layout, Refusal } from "./parts.ts";
@@ -22,14 +23,13 @@ export {
   ProtocolFault,
   type SentRequest,
 } from "./exchange.ts";
+export type { Foreign } from "./foreign.ts";
 
 /** Members of an in-struct; those left out are zero. */
 type In<S> = Partial<Of<S>>;
-type Entry = Of<typeof wire.EntryOut>;
+type Entry = Of<typeof foreign.EntryOut>;
 type Attr = Of<typeof wire.AttrOut>;
 type Open = Of<typeof foreign.OpenOut>;
-/** The server's own number of what is open. */
-export type Handle = Open["fh"];
 export type Created = Entry & { readonly open: Open };
 
 /** What is offered in INIT. */
@@ -81,23 +81,23 @@ export class FuseKernel extends Exchange {
   }
 
   /** `nodeid` 0 in the answer: there is no such name, and that may be believed for `entryValid`. */
-  lookup(parent: number, name: string, caller: Caller): Promise<Entry> {
+  lookup(parent: Foreign, name: string, caller: Caller): Promise<Entry> {
     return this.ask(Opcode.LOOKUP, parent, caller, this.#entry, encodeNames(name));
   }
 
   /** Takes back lookups: each answer that brought a node counted one. */
-  forget(nodeid: number, nlookup: number, caller = KERNEL): void {
+  forget(nodeid: Foreign, nlookup: number, caller = KERNEL): void {
     this.tell(Opcode.FORGET, nodeid, caller, encode(wire.ForgetIn, { nlookup }));
   }
 
   /** 7.16. */
-  batchForget(forgets: readonly Of<typeof wire.ForgetOne>[]): void {
+  batchForget(forgets: readonly Of<typeof foreign.ForgetOne>[]): void {
     const head = encode(wire.BatchForgetIn, { count: forgets.length });
-    const each = forgets.map((one) => encode(wire.ForgetOne, one));
+    const each = forgets.map((one) => encode(foreign.ForgetOne, one));
     this.tell(Opcode.BATCH_FORGET, 0, KERNEL, head, ...each);
   }
 
-  getattr(nodeid: number, fields: In<typeof foreign.GetattrIn>, caller: Caller): Promise<Attr> {
+  getattr(nodeid: Foreign, fields: In<typeof foreign.GetattrIn>, caller: Caller): Promise<Attr> {
     return this.ask(
       Opcode.GETATTR,
       nodeid,
@@ -108,12 +108,12 @@ export class FuseKernel extends Exchange {
   }
 
   /** 7.39. */
-  statx(nodeid: number, fields: In<typeof foreign.StatxIn>, caller: Caller) {
+  statx(nodeid: Foreign, fields: In<typeof foreign.StatxIn>, caller: Caller) {
     const body = this.#in(foreign.StatxIn, fields);
     return this.ask(Opcode.STATX, nodeid, caller, this.#out(wire.StatxOut), body);
   }
 
-  setattr(nodeid: number, fields: In<typeof foreign.SetattrIn>, caller: Caller): Promise<Attr> {
+  setattr(nodeid: Foreign, fields: In<typeof foreign.SetattrIn>, caller: Caller): Promise<Attr> {
     return this.ask(
       Opcode.SETATTR,
       nodeid,
@@ -123,16 +123,16 @@ export class FuseKernel extends Exchange {
     );
   }
 
-  readlink(nodeid: number, caller: Caller): Promise<string> {
+  readlink(nodeid: Foreign, caller: Caller): Promise<string> {
     return this.ask(Opcode.READLINK, nodeid, caller, target);
   }
 
-  symlink(parent: number, name: string, text: string, caller: Caller): Promise<Entry> {
+  symlink(parent: Foreign, name: string, text: string, caller: Caller): Promise<Entry> {
     return this.ask(Opcode.SYMLINK, parent, caller, this.#child, encodeNames(name, text));
   }
 
   mknod(
-    parent: number,
+    parent: Foreign,
     name: string,
     fields: In<typeof wire.MknodIn>,
     caller: Caller,
@@ -142,7 +142,7 @@ export class FuseKernel extends Exchange {
   }
 
   mkdir(
-    parent: number,
+    parent: Foreign,
     name: string,
     fields: In<typeof wire.MkdirIn>,
     caller: Caller,
@@ -151,55 +151,55 @@ export class FuseKernel extends Exchange {
     return this.ask(Opcode.MKDIR, parent, caller, this.#child, body, encodeNames(name));
   }
 
-  unlink(parent: number, name: string, caller: Caller): Promise<void> {
+  unlink(parent: Foreign, name: string, caller: Caller): Promise<void> {
     return this.ask(Opcode.UNLINK, parent, caller, nothing, encodeNames(name));
   }
 
-  rmdir(parent: number, name: string, caller: Caller): Promise<void> {
+  rmdir(parent: Foreign, name: string, caller: Caller): Promise<void> {
     return this.ask(Opcode.RMDIR, parent, caller, nothing, encodeNames(name));
   }
 
   rename(
-    parent: number,
+    parent: Foreign,
     name: string,
-    newdir: number,
+    newdir: Foreign,
     newName: string,
     caller: Caller,
   ): Promise<void> {
-    const body = this.#in(wire.RenameIn, { newdir });
+    const body = this.#in(foreign.RenameIn, { newdir });
     return this.ask(Opcode.RENAME, parent, caller, nothing, body, encodeNames(name, newName));
   }
 
   /** 7.23. */
   rename2(
-    parent: number,
+    parent: Foreign,
     name: string,
-    newdir: number,
+    newdir: Foreign,
     newName: string,
     flags: number,
     caller: Caller,
   ): Promise<void> {
-    const body = this.#in(wire.Rename2In, { newdir, flags });
+    const body = this.#in(foreign.Rename2In, { newdir, flags });
     return this.ask(Opcode.RENAME2, parent, caller, nothing, body, encodeNames(name, newName));
   }
 
-  link(oldnodeid: number, parent: number, name: string, caller: Caller): Promise<Entry> {
-    const body = this.#in(wire.LinkIn, { oldnodeid });
+  link(oldnodeid: Foreign, parent: Foreign, name: string, caller: Caller): Promise<Entry> {
+    const body = this.#in(foreign.LinkIn, { oldnodeid });
     return this.ask(Opcode.LINK, parent, caller, this.#child, body, encodeNames(name));
   }
 
-  open(nodeid: number, fields: In<typeof wire.OpenIn>, caller: Caller): Promise<Open> {
+  open(nodeid: Foreign, fields: In<typeof wire.OpenIn>, caller: Caller): Promise<Open> {
     const body = this.#in(wire.OpenIn, fields);
     return this.ask(Opcode.OPEN, nodeid, caller, this.#out(foreign.OpenOut), body);
   }
 
-  opendir(nodeid: number, fields: In<typeof wire.OpenIn>, caller: Caller): Promise<Open> {
+  opendir(nodeid: Foreign, fields: In<typeof wire.OpenIn>, caller: Caller): Promise<Open> {
     const body = this.#in(wire.OpenIn, fields);
     return this.ask(Opcode.OPENDIR, nodeid, caller, this.#out(foreign.OpenOut), body);
   }
 
   create(
-    parent: number,
+    parent: Foreign,
     name: string,
     fields: In<typeof wire.CreateIn>,
     caller: Caller,
@@ -209,20 +209,20 @@ export class FuseKernel extends Exchange {
   }
 
   /** 7.37. The name is one that Linux makes up; servers have no use for it. */
-  tmpfile(parent: number, fields: In<typeof wire.CreateIn>, caller: Caller): Promise<Created> {
+  tmpfile(parent: Foreign, fields: In<typeof wire.CreateIn>, caller: Caller): Promise<Created> {
     const body = this.#in(wire.CreateIn, this.#masked(fields, caller));
     return this.ask(Opcode.TMPFILE, parent, caller, this.#created, body, encodeNames("#tmp"));
   }
 
   /** At most `size` bytes, as a copy. */
-  read(nodeid: number, fields: In<typeof foreign.ReadIn>, caller: Caller): Promise<Uint8Array> {
+  read(nodeid: Foreign, fields: In<typeof foreign.ReadIn>, caller: Caller): Promise<Uint8Array> {
     const body = this.#in(foreign.ReadIn, fields);
     return this.ask(Opcode.READ, nodeid, caller, upTo(fields.size ?? 0), body);
   }
 
   /** Likewise, `into.length` bytes at most, written there; answers how many. `into` is written to when the reply comes. */
   readInto(
-    nodeid: number,
+    nodeid: Foreign,
     fields: In<typeof foreign.ReadIn>,
     into: Uint8Array,
     caller: Caller,
@@ -239,7 +239,7 @@ export class FuseKernel extends Exchange {
 
   /** How many bytes of `data` were taken. */
   write(
-    nodeid: number,
+    nodeid: Foreign,
     fields: In<typeof foreign.WriteIn>,
     data: Uint8Array,
     caller: Caller,
@@ -248,11 +248,15 @@ export class FuseKernel extends Exchange {
     return this.ask(Opcode.WRITE, nodeid, caller, this.#written(data.length), body, data);
   }
 
-  release(nodeid: number, fields: In<typeof foreign.ReleaseIn>, caller = KERNEL): Promise<void> {
+  release(nodeid: Foreign, fields: In<typeof foreign.ReleaseIn>, caller = KERNEL): Promise<void> {
     return this.ask(Opcode.RELEASE, nodeid, caller, nothing, this.#in(foreign.ReleaseIn, fields));
   }
 
-  releasedir(nodeid: number, fields: In<typeof foreign.ReleaseIn>, caller = KERNEL): Promise<void> {
+  releasedir(
+    nodeid: Foreign,
+    fields: In<typeof foreign.ReleaseIn>,
+    caller = KERNEL,
+  ): Promise<void> {
     return this.ask(
       Opcode.RELEASEDIR,
       nodeid,
@@ -262,25 +266,25 @@ export class FuseKernel extends Exchange {
     );
   }
 
-  flush(nodeid: number, fields: In<typeof foreign.FlushIn>, caller: Caller): Promise<void> {
+  flush(nodeid: Foreign, fields: In<typeof foreign.FlushIn>, caller: Caller): Promise<void> {
     return this.ask(Opcode.FLUSH, nodeid, caller, nothing, this.#in(foreign.FlushIn, fields));
   }
 
-  fsync(nodeid: number, fields: In<typeof foreign.FsyncIn>, caller: Caller): Promise<void> {
+  fsync(nodeid: Foreign, fields: In<typeof foreign.FsyncIn>, caller: Caller): Promise<void> {
     return this.ask(Opcode.FSYNC, nodeid, caller, nothing, this.#in(foreign.FsyncIn, fields));
   }
 
-  fsyncdir(nodeid: number, fields: In<typeof foreign.FsyncIn>, caller: Caller): Promise<void> {
+  fsyncdir(nodeid: Foreign, fields: In<typeof foreign.FsyncIn>, caller: Caller): Promise<void> {
     return this.ask(Opcode.FSYNCDIR, nodeid, caller, nothing, this.#in(foreign.FsyncIn, fields));
   }
 
-  async statfs(nodeid: number, caller: Caller): Promise<Of<typeof wire.Kstatfs>> {
+  async statfs(nodeid: Foreign, caller: Caller): Promise<Of<typeof wire.Kstatfs>> {
     const { st } = await this.ask(Opcode.STATFS, nodeid, caller, this.#out(wire.StatfsOut));
     return st;
   }
 
   setxattr(
-    nodeid: number,
+    nodeid: Foreign,
     name: string,
     value: Uint8Array,
     fields: In<typeof wire.SetxattrIn>,
@@ -293,53 +297,53 @@ export class FuseKernel extends Exchange {
   }
 
   /** The value, at most `size` (above 0) bytes; ERANGE if it is longer. */
-  getxattr(nodeid: number, name: string, size: number, caller: Caller): Promise<Uint8Array> {
+  getxattr(nodeid: Foreign, name: string, size: number, caller: Caller): Promise<Uint8Array> {
     const body = this.#in(wire.GetxattrIn, { size });
     return this.ask(Opcode.GETXATTR, nodeid, caller, upTo(size), body, encodeNames(name));
   }
 
   /** How long the value is. */
-  getxattrSize(nodeid: number, name: string, caller: Caller): Promise<number> {
+  getxattrSize(nodeid: Foreign, name: string, caller: Caller): Promise<number> {
     const body = this.#in(wire.GetxattrIn, { size: 0 });
     return this.ask(Opcode.GETXATTR, nodeid, caller, this.#xattrSize, body, encodeNames(name));
   }
 
   /** The names, each with a NUL, at most `size` (above 0) bytes; ERANGE if there is more. */
-  listxattr(nodeid: number, size: number, caller: Caller): Promise<Uint8Array> {
+  listxattr(nodeid: Foreign, size: number, caller: Caller): Promise<Uint8Array> {
     const body = this.#in(wire.GetxattrIn, { size });
     return this.ask(Opcode.LISTXATTR, nodeid, caller, upTo(size), body);
   }
 
   /** How many bytes the names take. */
-  listxattrSize(nodeid: number, caller: Caller): Promise<number> {
+  listxattrSize(nodeid: Foreign, caller: Caller): Promise<number> {
     const body = this.#in(wire.GetxattrIn, { size: 0 });
     return this.ask(Opcode.LISTXATTR, nodeid, caller, this.#xattrSize, body);
   }
 
-  removexattr(nodeid: number, name: string, caller: Caller): Promise<void> {
+  removexattr(nodeid: Foreign, name: string, caller: Caller): Promise<void> {
     return this.ask(Opcode.REMOVEXATTR, nodeid, caller, nothing, encodeNames(name));
   }
 
-  access(nodeid: number, mask: number, caller: Caller): Promise<void> {
+  access(nodeid: Foreign, mask: number, caller: Caller): Promise<void> {
     const body = this.#in(wire.AccessIn, { mask });
     return this.ask(Opcode.ACCESS, nodeid, caller, nothing, body);
   }
 
-  async getlk(nodeid: number, fields: In<typeof foreign.LkIn>, caller: Caller) {
+  async getlk(nodeid: Foreign, fields: In<typeof foreign.LkIn>, caller: Caller) {
     const body = this.#in(foreign.LkIn, fields);
     const { lk } = await this.ask(Opcode.GETLK, nodeid, caller, this.#out(wire.LkOut), body);
     return lk;
   }
 
-  setlk(nodeid: number, fields: In<typeof foreign.LkIn>, caller: Caller): Promise<void> {
+  setlk(nodeid: Foreign, fields: In<typeof foreign.LkIn>, caller: Caller): Promise<void> {
     return this.ask(Opcode.SETLK, nodeid, caller, nothing, this.#in(foreign.LkIn, fields));
   }
 
-  setlkw(nodeid: number, fields: In<typeof foreign.LkIn>, caller: Caller): Promise<void> {
+  setlkw(nodeid: Foreign, fields: In<typeof foreign.LkIn>, caller: Caller): Promise<void> {
     return this.ask(Opcode.SETLKW, nodeid, caller, nothing, this.#in(foreign.LkIn, fields));
   }
 
-  async bmap(nodeid: number, fields: In<typeof wire.BmapIn>, caller: Caller): Promise<number> {
+  async bmap(nodeid: Foreign, fields: In<typeof wire.BmapIn>, caller: Caller): Promise<number> {
     const body = this.#in(wire.BmapIn, fields);
     const { block } = await this.ask(Opcode.BMAP, nodeid, caller, this.#out(wire.BmapOut), body);
     return block;
@@ -347,7 +351,7 @@ export class FuseKernel extends Exchange {
 
   /** 7.11. `data` of the answer is what the command returned, at most `outSize` bytes. */
   ioctl(
-    nodeid: number,
+    nodeid: Foreign,
     fields: In<typeof foreign.IoctlIn>,
     data: Uint8Array,
     caller: Caller,
@@ -361,21 +365,25 @@ export class FuseKernel extends Exchange {
   }
 
   /** 7.11. Which events hold. */
-  async poll(nodeid: number, fields: In<typeof foreign.PollIn>, caller: Caller): Promise<number> {
+  async poll(nodeid: Foreign, fields: In<typeof foreign.PollIn>, caller: Caller): Promise<number> {
     const body = this.#in(foreign.PollIn, fields);
     const { revents } = await this.ask(Opcode.POLL, nodeid, caller, this.#out(wire.PollOut), body);
     return revents;
   }
 
   /** 7.19. */
-  fallocate(nodeid: number, fields: In<typeof foreign.FallocateIn>, caller: Caller): Promise<void> {
+  fallocate(
+    nodeid: Foreign,
+    fields: In<typeof foreign.FallocateIn>,
+    caller: Caller,
+  ): Promise<void> {
     const body = this.#in(foreign.FallocateIn, fields);
     return this.ask(Opcode.FALLOCATE, nodeid, caller, nothing, body);
   }
 
   /** An empty answer is the end of the directory. */
   readdir(
-    nodeid: number,
+    nodeid: Foreign,
     fields: In<typeof foreign.ReaddirIn>,
     caller: Caller,
   ): Promise<DirectoryEntry[]> {
@@ -386,13 +394,13 @@ export class FuseKernel extends Exchange {
 
   /** 7.21. Each entry with a node counts one lookup, save "." and "..". */
   readdirplus(
-    nodeid: number,
+    nodeid: Foreign,
     fields: In<typeof foreign.ReaddirIn>,
     caller: Caller,
   ): Promise<DirectoryEntryPlus[]> {
     const bounded = upTo(fields.size ?? 0);
     const decode = (bytes: Uint8Array) =>
-      someOf(decodeDirentsPlus(bounded(bytes), wire.EntryOut.at(this.minor)), bytes);
+      someOf(decodeDirentsPlus(bounded(bytes), foreign.EntryOut.at(this.minor)), bytes);
     return this.ask(
       Opcode.READDIRPLUS,
       nodeid,
@@ -403,7 +411,11 @@ export class FuseKernel extends Exchange {
   }
 
   /** 7.24. */
-  async lseek(nodeid: number, fields: In<typeof foreign.LseekIn>, caller: Caller): Promise<number> {
+  async lseek(
+    nodeid: Foreign,
+    fields: In<typeof foreign.LseekIn>,
+    caller: Caller,
+  ): Promise<number> {
     const body = this.#in(foreign.LseekIn, fields);
     const out = await this.ask(Opcode.LSEEK, nodeid, caller, this.#out(wire.LseekOut), body);
     return out.offset;
@@ -411,7 +423,7 @@ export class FuseKernel extends Exchange {
 
   /** 7.28. How many bytes were copied; below 2^32. */
   copyFileRange(
-    nodeid: number,
+    nodeid: Foreign,
     fields: In<typeof foreign.CopyFileRangeIn>,
     caller: Caller,
   ): Promise<number> {
@@ -422,7 +434,7 @@ export class FuseKernel extends Exchange {
 
   /** 7.45. How many bytes were copied. */
   async copyFileRange64(
-    nodeid: number,
+    nodeid: Foreign,
     fields: In<typeof foreign.CopyFileRangeIn>,
     caller: Caller,
   ): Promise<number> {
@@ -433,7 +445,7 @@ export class FuseKernel extends Exchange {
   }
 
   /** 7.34. */
-  syncfs(nodeid: number, caller: Caller): Promise<void> {
+  syncfs(nodeid: Foreign, caller: Caller): Promise<void> {
     return this.ask(Opcode.SYNCFS, nodeid, caller, nothing, this.#in(wire.SyncfsIn, {}));
   }
 
@@ -443,7 +455,7 @@ export class FuseKernel extends Exchange {
   }
 
   /** The answer to the notification "retrieve", 7.15. */
-  notifyReply(notifyUnique: number, nodeid: number, offset: number, data: Uint8Array): void {
+  notifyReply(notifyUnique: Foreign, nodeid: Foreign, offset: number, data: Uint8Array): void {
     const body = this.#in(wire.NotifyRetrieveIn, { offset, size: data.length });
     this.tellAs(notifyUnique, Opcode.NOTIFY_REPLY, nodeid, KERNEL, body, data);
   }
@@ -469,14 +481,14 @@ export class FuseKernel extends Exchange {
   };
 
   #entry: Decode<Entry> = (bytes) => {
-    const entry = decodeWhole(wire.EntryOut.at(this.minor), bytes);
+    const entry = decodeWhole(foreign.EntryOut.at(this.minor), bytes);
     if (entry.nodeid !== 0) this.#checkKept(entry);
     return entry;
   };
 
   /** Of what was just made: it has a node, and not the root's. */
   #child: Decode<Entry> = (bytes) => {
-    const entry = decodeWhole(wire.EntryOut.at(this.minor), bytes);
+    const entry = decodeWhole(foreign.EntryOut.at(this.minor), bytes);
     if (entry.nodeid === 0 || entry.nodeid === Constants.ROOT_ID)
       throw new Refusal(`node ${entry.nodeid} for what was made`);
     this.#checkKept(entry);
@@ -484,7 +496,7 @@ export class FuseKernel extends Exchange {
   };
 
   #created: Decode<Created> = (bytes) => {
-    const { size } = wire.EntryOut.at(this.minor);
+    const { size } = foreign.EntryOut.at(this.minor);
     const open = this.#out(foreign.OpenOut)(bytes.subarray(Math.min(size, bytes.length)));
     return { ...this.#child(bytes.subarray(0, size)), open };
   };

@@ -1,17 +1,17 @@
 import { viewOf } from "../frame.ts";
 import { decodeName } from "../name.ts";
-import type { Of } from "../struct.ts";
+import { foreign64, type Of, struct } from "../struct.ts";
 import { Notify } from "./flags.ts";
-import { decodeHead, decodeWhole, Refusal } from "./parts.ts";
 import {
+  type Foreign,
   NotifyDeleteOut,
   NotifyInvalEntryOut,
   NotifyInvalInodeOut,
-  NotifyPollWakeupOut,
-  NotifyPruneOut,
   NotifyRetrieveOut,
   NotifyStoreOut,
-} from "./structs.ts";
+} from "./foreign.ts";
+import { decodeHead, decodeWhole, Refusal } from "./parts.ts";
+import { NotifyPollWakeupOut, NotifyPruneOut } from "./structs.ts";
 
 /** What a server says unasked: a message with `unique` 0 and one of the NOTIFY codes where the error would be. */
 export type Notification =
@@ -23,7 +23,7 @@ export type Notification =
   | ({ readonly type: "retrieve" } & Of<typeof NotifyRetrieveOut>)
   | { readonly type: "resend" }
   | { readonly type: "incrementEpoch" }
-  | { readonly type: "prune"; readonly nodeids: readonly number[] };
+  | { readonly type: "prune"; readonly nodeids: readonly Foreign[] };
 
 /** `body` is what follows the header; `data` of "store" is a view of it. Throws if it is none of the above. */
 export function decodeNotification(code: number, body: Uint8Array): Notification {
@@ -72,11 +72,17 @@ function nameAfter(start: number, length: number, body: Uint8Array): string {
   return decodeName(body, start, start + length);
 }
 
-function nodeidsIn(body: Uint8Array): number[] {
+function nodeidsIn(body: Uint8Array): Foreign[] {
   const { count } = decodeHead(NotifyPruneOut, body);
   const start = NotifyPruneOut.size;
-  if (body.length !== start + count * 8)
+  if (body.length !== start + count * PruneId.size)
     throw new Refusal(`PRUNE of ${count} in ${body.length} bytes`);
   const view = viewOf(body);
-  return Array.from({ length: count }, (_, i) => Number(view.getBigUint64(start + i * 8, true)));
+  return Array.from(
+    { length: count },
+    (_, i) => PruneId.read(view, start + i * PruneId.size).nodeid,
+  );
 }
+
+/** What follows NotifyPruneOut. */
+const PruneId = struct({ nodeid: foreign64 });

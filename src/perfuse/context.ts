@@ -1,6 +1,6 @@
 import { Abortable } from "../abortable.ts";
 import { ENOTCONN, Errno, type ErrnoName, ESTALE } from "../errno.ts";
-import { type Caller, type FuseKernel, KERNEL } from "../fuse/kernel.ts";
+import { type Caller, type Foreign, type FuseKernel, KERNEL } from "../fuse/kernel.ts";
 import type { Call } from "../operations.ts";
 import type { HostOptions } from "./host.ts";
 import { PerfuseNode, ROOT } from "./node.ts";
@@ -74,7 +74,7 @@ export class Context {
   }
 
   /** What the daemon counted and we will not keep is given back. */
-  giveBack(nodeid: number, count = 1, pid = NOBODY): void {
+  giveBack(nodeid: Foreign, count = 1, pid = NOBODY): void {
     if (nodeid === ROOT || count === 0) return;
     try {
       this.session.kernel.forget(nodeid, count, kernelFor(pid));

@@ -1,4 +1,5 @@
 import type { ErrnoName } from "../errno.ts";
+import type { Foreign } from "../fuse/kernel.ts";
 import type { FileSystem } from "../plugin.ts";
 import type { Usermount } from "../usermount.ts";
 import type { Report } from "../wishes.ts";
@@ -55,8 +56,8 @@ export interface Observer {
 export interface ObservedExchange {
   /** One of `Opcode`. */
   readonly opcode: number;
-  readonly unique: number;
-  readonly nodeid: number;
+  readonly unique: Foreign;
+  readonly nodeid: Foreign;
   /** The last name of the node that it is about; "" for the root, and where there is none (INIT). */
   readonly name: string;
   /** What is looked up, of a LOOKUP. */

@@ -1,4 +1,5 @@
-import type * as wire from "../fuse/structs.ts";
+import type { EntryOut, Foreign } from "../fuse/foreign.ts";
+import type { AttrOut } from "../fuse/structs.ts";
 import { S_IFDIR } from "../mode.ts";
 import type { Of } from "../struct.ts";
 import { Known, secondsOf } from "./known.ts";
@@ -10,7 +11,7 @@ export const ROOT = 1;
 
 /** What a daemon answered to OPEN, OPENDIR or CREATE. */
 export interface Handle {
-  readonly fh: number | bigint;
+  readonly fh: Foreign;
   /** As open(2) has them: sent along with all that is done through the handle. */
   readonly flags: number;
   /** FOPEN_ bits. */
@@ -25,8 +26,8 @@ export interface Handle {
  */
 export class PerfuseNode {
   /** The daemon's number of it. */
-  readonly nodeid: number;
-  readonly generation: number;
+  readonly nodeid: Foreign;
+  readonly generation: Foreign;
   /** Whose it is: after another daemon has taken over it is stale. */
   session: Session;
   /** Where it was found last, and by what name; "" for the root and what was found through "..". */
@@ -62,7 +63,7 @@ export class PerfuseNode {
   #resizing: Turn | undefined;
   #listing: Turn | undefined;
 
-  constructor(session: Session, nodeid: number, generation: number) {
+  constructor(session: Session, nodeid: Foreign, generation: Foreign) {
     this.session = session;
     this.nodeid = nodeid;
     this.generation = generation;
@@ -104,14 +105,14 @@ export class PerfuseNode {
   }
 
   /** The daemon told of it; `sizes` is what it was when that was asked for. */
-  learn(out: Of<typeof wire.AttrOut>, sizes = this.sizes): Known {
+  learn(out: Of<typeof AttrOut>, sizes = this.sizes): Known {
     this.known.take(out.attr, secondsOf(out.attrValid, out.attrValidNsec), sizes !== this.sizes);
     this.known.parentIno = this.parent?.known.ino;
     return this.known;
   }
 
   /** The same from what a name brings along. */
-  learnEntry(entry: Of<typeof wire.EntryOut>): Known {
+  learnEntry(entry: Of<typeof EntryOut>): Known {
     this.known.entryTimeout = secondsOf(entry.entryValid, entry.entryValidNsec);
     return this.learn(entry);
   }

@@ -1,6 +1,6 @@
 import { errnoOf } from "../errno.ts";
 import { InvalEntryFlags } from "../fuse/flags.ts";
-import { KERNEL } from "../fuse/kernel.ts";
+import { type Foreign, KERNEL } from "../fuse/kernel.ts";
 import type { Notification } from "../fuse/notification.ts";
 import type { Context } from "./context.ts";
 import type { PerfuseNode } from "./node.ts";
@@ -13,7 +13,7 @@ import type { Session } from "./session.ts";
 export function passOn(context: Context, session: Session, notification: Notification): void {
   const { options } = context;
   const { usermount, report } = options;
-  const node = (nodeid: number) => session.table?.at(nodeid);
+  const node = (nodeid: Foreign) => session.table?.at(nodeid);
   const tell = (action: Promise<void>) => {
     action.catch((cause) => {
       if (errnoOf(cause) !== "ENOSYS") report(`"${notification.type}" was not passed on`, cause);

@@ -1,4 +1,4 @@
-import type { KernelEvents, SentRequest } from "../fuse/kernel.ts";
+import type { Foreign, KernelEvents, SentRequest } from "../fuse/kernel.ts";
 import { Opcode } from "../fuse/opcodes.ts";
 import { InHeader } from "../fuse/structs.ts";
 import { decodeName } from "../name.ts";
@@ -7,9 +7,9 @@ import type { ObservedExchange, Observer } from "./host.ts";
 /** What tells an observer of a kernel's exchanges; `nameOf` is the name of a node by its number. */
 export function observing(
   observer: Observer,
-  nameOf: (nodeid: number) => string,
+  nameOf: (nodeid: Foreign) => string,
 ): Pick<KernelEvents, "onRequest" | "onReply"> {
-  const open = new Map<number, ObservedExchange>();
+  const open = new Map<Foreign, ObservedExchange>();
   return {
     onRequest(request) {
       const { opcode, unique, nodeid, asks } = request;

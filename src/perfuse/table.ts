@@ -1,14 +1,14 @@
-import type * as wire from "../fuse/structs.ts";
+import type { EntryOut, Foreign } from "../fuse/foreign.ts";
 import { S_IFMT } from "../mode.ts";
 import type { Of } from "../struct.ts";
 import { PerfuseNode, ROOT } from "./node.ts";
 import type { Session } from "./session.ts";
 
-type Entry = Of<typeof wire.EntryOut>;
+type Entry = Of<typeof EntryOut>;
 
 /** The nodes of one daemon that are known, by its numbers. */
 export class Table {
-  readonly #nodes = new Map<number, PerfuseNode>();
+  readonly #nodes = new Map<Foreign, PerfuseNode>();
   readonly #session: Session;
 
   constructor(session: Session, root: PerfuseNode) {
@@ -20,7 +20,7 @@ export class Table {
     return this.#nodes.size;
   }
 
-  at(nodeid: number): PerfuseNode | undefined {
+  at(nodeid: Foreign): PerfuseNode | undefined {
     return this.#nodes.get(nodeid);
   }
 

@@ -6,6 +6,7 @@ import type { PerfuseNode } from "../../src/perfuse/node.ts";
 import type { Usermount } from "../../src/usermount.ts";
 import { bytes, viewOf } from "../support/wire.ts";
 import {
+  type Asked,
   attrOut,
   callOf,
   codeOf,
@@ -21,6 +22,20 @@ import { NOWHERE } from "./support.ts";
 
 const DONE = new Uint8Array(0);
 const report = () => {};
+
+/** A usermount that notes its calls. */
+function noting(): { usermount: Usermount; calls: unknown[][] } {
+  const calls: unknown[][] = [];
+  const usermount = new Proxy({} as Usermount, {
+    get:
+      (_, name) =>
+      (...values: unknown[]) => {
+        calls.push([name, ...values]);
+        return Promise.resolve();
+      },
+  });
+  return { usermount, calls };
+}
 
 describe("INIT", () => {
   test("offers 7.13 and what daemons of Linux like to hear of", async () => {
@@ -186,20 +201,6 @@ describe("the end", () => {
 });
 
 describe("notifications", () => {
-  /** A usermount that notes its calls. */
-  function noting(): { usermount: Usermount; calls: unknown[][] } {
-    const calls: unknown[][] = [];
-    const usermount = new Proxy({} as Usermount, {
-      get:
-        (_, name) =>
-        (...values: unknown[]) => {
-          calls.push([name, ...values]);
-          return Promise.resolve();
-        },
-    });
-    return { usermount, calls };
-  }
-
   test("of what is not true any more go on to the kernel, those of nodes not known do not", async () => {
     const { usermount, calls } = noting();
     const { daemon, node, root, reports, end } = await stage(
@@ -314,4 +315,64 @@ test("handles are any 64 bits, and 0 is one", async () => {
       expect(viewOf(daemon.of(name).at(-1)?.body ?? DONE).getBigUint64(0, true)).toBe(fh);
   }
   await end();
+});
+
+test("nodes have any 64 bits for their number, and each keeps its own", async () => {
+  // These two are one as floating-point numbers.
+  const [first, second] = [0xffff_ffff_ffff_fffen, 0xffff_ffff_ffff_ffffn];
+  const numbers = { a: first, b: second } as Record<string, bigint>;
+  const seen: string[] = [];
+  const note = ({ name, whole }: Asked) => seen.push(`${name} ${whole.toString(16)}`);
+  const { usermount, calls } = noting();
+  const { daemon, node, root, end } = await stage(
+    {
+      LOOKUP: ({ text }) => entryOut(numbers[text(0)] ?? 0n),
+      GETATTR: (asked) => {
+        note(asked);
+        return attrOut();
+      },
+      LINK: ({ body }) => {
+        seen.push(`LINK of ${viewOf(body).getBigUint64(0, true).toString(16)}`);
+        return entryOut(first);
+      },
+      RENAME: ({ body }) => {
+        seen.push(`RENAME to ${viewOf(body).getBigUint64(0, true).toString(16)}`);
+        return DONE;
+      },
+    },
+    {},
+    usermount,
+  );
+  const call = callOf();
+  const [a, b] = (await Promise.all([
+    node.lookup(root, "a", call),
+    node.lookup(root, "b", call),
+  ])) as [PerfuseNode, PerfuseNode];
+  expect(a).not.toBe(b);
+  await node.getattr(a, call);
+  await node.getattr(b, call);
+  await node.link(root, "c", a, call);
+  await node.rename(root, "x", b, "y", 0, call);
+  expect(await node.lookup(root, "b", call)).toBe(b);
+  daemon.notify(2, second, -1n, 0n);
+  daemon.notify(3, first, 1, 0, "n\0");
+  daemon.notify(9, 2, 0, 0n, first, second);
+  await node.getattr(a, call);
+  expect(seen).toEqual([
+    ...["GETATTR fffffffffffffffe", "GETATTR ffffffffffffffff", "LINK of fffffffffffffffe"],
+    ...["RENAME to ffffffffffffffff", "GETATTR fffffffffffffffe"],
+  ]);
+  expect(calls).toEqual([
+    ["invalidateNode", b, -1, 0],
+    ["invalidateName", a, "n"],
+    ["prune", [a, b]],
+  ]);
+  await end();
+  const forgotten = daemon
+    .of("FORGET")
+    .map(({ whole, body }) => [whole, viewOf(body).getBigUint64(0, true)]);
+  expect(forgotten).toEqual([
+    [first, 2n],
+    [second, 2n],
+  ]);
 });

@@ -13,6 +13,8 @@ export interface Asked {
   readonly name: string;
   readonly unique: bigint;
   readonly nodeid: number;
+  /** All 64 bits of it. */
+  readonly whole: bigint;
   readonly uid: number;
   readonly body: Uint8Array;
   /** The text behind the struct, of a request whose struct has `size` bytes. */
@@ -98,6 +100,7 @@ export class Scripted {
       name: NAMES.get(opcode) ?? String(opcode),
       unique: view.getBigUint64(8, true),
       nodeid: Number(view.getBigUint64(16, true)),
+      whole: view.getBigUint64(16, true),
       uid: view.getUint32(24, true),
       body,
       text: (size) => new TextDecoder().decode(body.subarray(size)).replace(/\0$/, ""),

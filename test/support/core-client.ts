@@ -1,5 +1,6 @@
 import type { Serving } from "../../src/frame.ts";
 import { Access, O, O_ACCMODE, Rename } from "../../src/fuse/flags.ts";
+import type { Foreign } from "../../src/fuse/kernel.ts";
 import {
   S_IFBLK,
   S_IFCHR,
@@ -52,7 +53,7 @@ export class CoreClient implements Client {
   }
 
   /** Lookups that the server must have counted, by node id. */
-  outstanding(): ReadonlyMap<number, number> {
+  outstanding(): ReadonlyMap<Foreign, number> {
     return this.mount.outstanding();
   }
 
@@ -348,7 +349,7 @@ export class CoreClient implements Client {
     walk: Walk,
     path: string,
     forDirectory = false,
-  ): Promise<{ directory: number; name: string }> {
+  ): Promise<{ directory: Foreign; name: string }> {
     const place = await walk.place(path);
     if (isSpecial(place.name)) fail("EEXIST");
     if (await walk.peek(place)) fail("EEXIST");
@@ -377,9 +378,9 @@ export class CoreClient implements Client {
 
   async #rename(
     walk: Walk,
-    parent: number,
+    parent: Foreign,
     name: string,
-    newParent: number,
+    newParent: Foreign,
     newName: string,
     flags: number,
   ): Promise<void> {

@@ -1,7 +1,7 @@
 import { Errno } from "../../src/errno.ts";
 import type { Serving } from "../../src/frame.ts";
 import { InitFlags, InitMinors, union } from "../../src/fuse/flags.ts";
-import type { FuseKernel, KernelEvents } from "../../src/fuse/kernel.ts";
+import type { Foreign, FuseKernel, KernelEvents } from "../../src/fuse/kernel.ts";
 import { connect } from "../../src/fuse/loopback.ts";
 import type * as wire from "../../src/fuse/structs.ts";
 import { S_IFDIR, S_IFMT } from "../../src/mode.ts";
@@ -11,7 +11,7 @@ export type Attr = Of<typeof wire.Attr>;
 
 /** A file as the kernel has just been told of it. */
 export interface Node {
-  readonly nodeid: number;
+  readonly nodeid: Foreign;
   readonly attr: Attr;
 }
 
@@ -66,9 +66,9 @@ export class CoreMount {
   readonly readOnly: boolean;
   readonly defaultPermissions: boolean;
   readonly #missing = new Set<string>();
-  readonly #lookups = new Map<number, number>();
-  readonly #opened = new Map<number, number>();
-  readonly #doomed = new Set<number>();
+  readonly #lookups = new Map<Foreign, number>();
+  readonly #opened = new Map<Foreign, number>();
+  readonly #doomed = new Set<Foreign>();
   #active = 0;
 
   constructor(kernel: FuseKernel, { readOnly = false, defaultPermissions = true }: CoreOptions) {
@@ -106,18 +106,18 @@ export class CoreMount {
     return entry;
   }
 
-  opened(nodeid: number): void {
+  opened(nodeid: Foreign): void {
     this.#opened.set(nodeid, (this.#opened.get(nodeid) ?? 0) + 1);
   }
 
-  closed(nodeid: number): void {
+  closed(nodeid: Foreign): void {
     const left = (this.#opened.get(nodeid) ?? 0) - 1;
     if (left > 0) this.#opened.set(nodeid, left);
     else this.#opened.delete(nodeid);
   }
 
   /** The node lost a name: to be forgotten once it is not open. */
-  doom(nodeid: number): void {
+  doom(nodeid: Foreign): void {
     if (this.#lookups.has(nodeid)) this.#doomed.add(nodeid);
   }
 
@@ -128,7 +128,7 @@ export class CoreMount {
   }
 
   /** How many lookups the server must have counted for each node, less those that were forgotten. */
-  outstanding(): ReadonlyMap<number, number> {
+  outstanding(): ReadonlyMap<Foreign, number> {
     return new Map(this.#lookups);
   }
 

@@ -1,7 +1,8 @@
 import { EEXIST, EINVAL, ENOENT, ENOTEMPTY, EPERM, ESTALE } from "../../errno.ts";
 import { O } from "../../fuse/flags.ts";
-import type { Caller, FuseKernel } from "../../fuse/kernel.ts";
-import type * as wire from "../../fuse/structs.ts";
+import type { EntryOut } from "../../fuse/foreign.ts";
+import type { Caller, Foreign, FuseKernel } from "../../fuse/kernel.ts";
+
 import { S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "../../mode.ts";
 import type { Call, NodeOperations } from "../../operations.ts";
 import type { Of } from "../../struct.ts";
@@ -9,7 +10,7 @@ import { type Asker, type Context, isCode, requestOf } from "../context.ts";
 import { type PerfuseNode, ROOT } from "../node.ts";
 import { openFor, setHandle } from "./open.ts";
 
-type Entry = Of<typeof wire.EntryOut>;
+type Entry = Of<typeof EntryOut>;
 
 /** What finds, makes and takes away names. */
 export function nameOperations(
@@ -298,7 +299,7 @@ const EXCHANGE = 2;
 async function rename2(
   context: Context,
   kernel: FuseKernel,
-  names: [number, string, number, string, number],
+  names: [Foreign, string, Foreign, string, number],
   caller: Caller,
 ): Promise<void> {
   const { session } = context;
