@@ -115,6 +115,19 @@ export class Errno extends Error {
   }
 }
 
+/**
+ * What `lookup` may answer in the place of null: there is no such name, and the kernel may believe that for so many seconds without asking
+ * again (Infinity: for ever). Where the door cannot say so, and to all other operations, it is ENOENT.
+ */
+export class Absent extends Errno {
+  readonly seconds: number;
+
+  constructor(seconds: number) {
+    super("ENOENT");
+    this.seconds = seconds;
+  }
+}
+
 /** The name that a thrown value carries in `.code`, or undefined: then it is a bug, not an answer. */
 export function errnoOf(thrown: unknown): ErrnoName | undefined {
   try {

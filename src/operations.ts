@@ -235,7 +235,7 @@ export interface FileSystemOperations<N extends object> {
 export interface NodeOperations<N extends object> {
   /**
    * Which node is `name` in `directory`? Asked whenever the kernel does not know or no longer believes the name; never
-   * for "." and "..", save by NFS. null: no such name (the kernel may remember that for `negative_timeout`). A node that is answered
+   * for "." and "..", save by NFS. null: no such name (the kernel may remember that for `negative_timeout`); `new Absent(seconds)` says for how long. A node that is answered
    * is known to the kernel or, if the kernel is told an error after all, reclaimed.
    */
   lookup(directory: N, name: string, call: Call): Awaitable<N | null | Errno>;

@@ -12,6 +12,7 @@ import { attributeValidity, entryValidity, fillAttr } from "./attr.ts";
 import { type FuseCall, PAYLOAD } from "./call.ts";
 import { FopenFlags, LockType } from "./flags.ts";
 import * as wire from "./structs.ts";
+import type { Validity } from "./validity.ts";
 
 /*
  * From what an operation answered to the payload of the reply. Each function writes into the call's frame and
@@ -28,8 +29,11 @@ export function empty(): number {
 /** LOOKUP: a node or null. */
 export function found(call: FuseCall, node: object | null): Outcome {
   if (node !== null) return entry(call, node);
-  const { connection } = call;
-  const { sec, nsec } = connection.negativeValidity;
+  return absent(call, call.connection.negativeValidity);
+}
+
+/** There is no such name, and for how long that may be believed. */
+export function absent(call: FuseCall, { sec, nsec }: Validity): number | Errno {
   if (sec === 0 && nsec === 0) return NOT_FOUND;
   const { entry: out } = call.scratch;
   out.nodeid = 0;

@@ -1,7 +1,17 @@
 import { now } from "../../ffi/clock.ts";
-import { isMode } from "../attributes.ts";
+import { checkedTimeout, isMode } from "../attributes.ts";
 import { type Awaitable, isPromise, then } from "../awaitable.ts";
-import { EBADF, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, EPROTO, Errno, ESTALE } from "../errno.ts";
+import {
+  Absent,
+  EBADF,
+  EINVAL,
+  ENOSYS,
+  EOPNOTSUPP,
+  EPERM,
+  EPROTO,
+  Errno,
+  ESTALE,
+} from "../errno.ts";
 import type { OpenFile } from "../files.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../mode.ts";
 import { encodeName, nameLength } from "../name.ts";
@@ -35,6 +45,7 @@ import { negotiate } from "./init.ts";
 import { list } from "./readdir.ts";
 import * as r from "./reply.ts";
 import * as wire from "./structs.ts";
+import { validity } from "./validity.ts";
 
 /*
  * From a decoded request to the plugin's operation: one function per row of ops.ts that needs more than a call. A row's operation is there when its
@@ -60,7 +71,15 @@ export function init(call: FuseCall, argument: Of<typeof wire.InitIn>): Outcome 
 export function lookup(call: FuseCall): Outcome {
   const { node } = call.connection;
   const answer = node.lookup(call.node, call.name, call) as Awaitable<object | null | Errno>;
-  return r.after(call, answer, r.found);
+  if (isPromise(answer)) return Promise.resolve(answer).then((late) => looked(call, late));
+  return looked(call, answer as object | null | Errno);
+}
+
+function looked(call: FuseCall, answer: object | null | Errno): Outcome {
+  if (!(answer instanceof Errno)) return r.found(call, answer);
+  return answer instanceof Absent
+    ? r.absent(call, validity(checkedTimeout(answer.seconds)))
+    : answer;
 }
 
 /** FORGET names its node itself: the kernel forgets what we may have forgotten already. */

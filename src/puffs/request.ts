@@ -1,5 +1,15 @@
-import type { Awaitable } from "../awaitable.ts";
-import { E2BIG, EINVAL, EISDIR, ENOENT, EOPNOTSUPP, EPERM, Errno, ESTALE } from "../errno.ts";
+import { type Awaitable, isPromise } from "../awaitable.ts";
+import {
+  Absent,
+  E2BIG,
+  EINVAL,
+  EISDIR,
+  ENOENT,
+  EOPNOTSUPP,
+  EPERM,
+  Errno,
+  ESTALE,
+} from "../errno.ts";
 import { OpenFile } from "../files.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID } from "../mode.ts";
 import { decodeName, encodeName, nameLength } from "../name.ts";
@@ -108,7 +118,14 @@ function parent(call: PuffsCall): Outcome {
 function child(call: PuffsCall): Outcome {
   const { node } = call.connection;
   const answer = node.lookup(call.node, call.name, call) as Awaitable<object | null | Errno>;
-  return after(call, answer, looked);
+  if (isPromise(answer)) return Promise.resolve(answer).then((late) => answered(call, late));
+  return answered(call, answer as object | null | Errno);
+}
+
+/** puffs has no word for how long a name is known to be absent. */
+function answered(call: PuffsCall, answer: object | null | Errno): Outcome {
+  if (!(answer instanceof Errno)) return looked(call, answer);
+  return answer instanceof Absent ? looked(call, null) : answer;
 }
 
 /** What the caller is about to do with the name must be permitted now: for "go ahead" the kernel asks nobody again. */

@@ -1,4 +1,4 @@
-import { EEXIST, EINVAL, ENOENT, ENOTEMPTY, EPERM, ESTALE } from "../../errno.ts";
+import { Absent, EEXIST, EINVAL, ENOENT, ENOTEMPTY, EPERM, ESTALE } from "../../errno.ts";
 import { O } from "../../fuse/flags.ts";
 import type { EntryOut } from "../../fuse/foreign.ts";
 import type { Caller, Foreign, FuseKernel } from "../../fuse/kernel.ts";
@@ -7,6 +7,7 @@ import { S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "../../mode.ts";
 import type { Call, NodeOperations } from "../../operations.ts";
 import type { Of } from "../../struct.ts";
 import { type Asker, type Context, isCode, requestOf } from "../context.ts";
+import { secondsOf } from "../known.ts";
 import { type PerfuseNode, ROOT } from "../node.ts";
 import { openFor, setHandle } from "./open.ts";
 
@@ -66,10 +67,14 @@ async function lookup(
   directory: PerfuseNode,
   name: string,
   call: Call,
-): Promise<PerfuseNode | null> {
+): Promise<PerfuseNode | null | Absent> {
   if (directory.removed) throw ESTALE;
-  const entry = await find(context, directory, name, call);
-  if (!entry) return null;
+  const entry = await look(context, directory, name, call);
+  if (entry === null) return null;
+  if (entry.nodeid === 0) {
+    const seconds = secondsOf(entry.entryValid, entry.entryValidNsec);
+    return seconds > 0 ? new Absent(seconds) : null;
+  }
   if (entry.nodeid === directory.nodeid && directory.nodeid !== ROOT) {
     context.giveBack(entry.nodeid);
     throw ESTALE;
@@ -82,13 +87,23 @@ export async function find(
   context: Context,
   directory: PerfuseNode,
   name: string,
-  call: Asker,
+  asker: Asker,
+): Promise<Entry | null> {
+  const entry = await look(context, directory, name, asker);
+  return entry?.nodeid === 0 ? null : entry;
+}
+
+/** The same, where an answer may say for how long there is no such name: `nodeid` 0. */
+async function look(
+  context: Context,
+  directory: PerfuseNode,
+  name: string,
+  asker: Asker,
 ): Promise<Entry | null> {
   try {
-    const entry = await context.ask(directory, call, (kernel, caller) =>
+    return await context.ask(directory, asker, (kernel, caller) =>
       kernel.lookup(directory.nodeid, name, caller),
     );
-    return entry.nodeid === 0 ? null : entry;
   } catch (error) {
     if (isCode(error, "ENOENT")) return null;
     throw error;
