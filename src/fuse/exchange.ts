@@ -62,6 +62,8 @@ interface Pending {
   readonly decode: Decode<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
+  /** The request, while it may have to be sent again. */
+  message: Uint8Array | undefined;
 }
 
 /** Uniques are even, so that an INTERRUPT can have that of its request and one more (fs/fuse/dev.c: FUSE_INT_REQ_BIT). */
@@ -83,6 +85,10 @@ export class Exchange {
   readonly #events: KernelEvents;
   readonly #pending = new Map<number, Pending>();
   #interrupts = true;
+  /** Requests are kept until they are answered, for `resend`. */
+  protected keeps = false;
+  /** Some were sent twice: there may be an answer too many. */
+  #hasResent = false;
 
   /** `send` owns the message it is given; it may answer before it returns. What it throws rejects the request. */
   constructor(send: (message: Uint8Array) => void, events: KernelEvents = {}) {
@@ -117,9 +123,14 @@ export class Exchange {
     const unique = this.lastUnique + STEP;
     this.lastUnique = unique;
     return new Promise<T>((resolve, reject) => {
-      this.#pending.set(unique, { opcode, decode, resolve: resolve as Pending["resolve"], reject });
+      const pending: Pending = {
+        ...{ opcode, decode, resolve: resolve as Pending["resolve"], reject },
+        message: undefined,
+      };
+      this.#pending.set(unique, pending);
       try {
-        this.#post(opcode, unique, nodeid, caller, parts, true);
+        const message = this.#post(opcode, unique, nodeid, caller, parts, true);
+        if (this.keeps) pending.message = message;
       } catch (error) {
         this.#pending.delete(unique);
         this.#events.onReply?.(unique, errnoOf(error) ?? "EIO");
@@ -159,10 +170,25 @@ export class Exchange {
     caller: Caller,
     parts: readonly Uint8Array[],
     asks: boolean,
-  ): void {
+  ): Uint8Array {
     const message = messageOf(opcode, unique, nodeid, caller, parts);
     this.#events.onRequest?.({ opcode, unique, nodeid, message, asks });
     this.#send(message);
+    return message;
+  }
+
+  /**
+   * All that waits for a reply is sent again, in the order of its numbers, which say so by their highest bit. Nothing happens unless the server
+   * said that it knows that. Which of them it has read cannot be told from here, so that it may get one twice.
+   */
+  resend(): void {
+    for (const { message } of [...this.#pending.values()]) {
+      if (!message) continue;
+      const again = message.slice();
+      again[LAST_OF_UNIQUE] = (again[LAST_OF_UNIQUE] as number) | RESENT;
+      this.#hasResent = true;
+      this.#send(again);
+    }
   }
 
   /** The server is gone: everything outstanding fails, as after an abort of the connection. */
@@ -189,7 +215,7 @@ export class Exchange {
     const view = viewOf(message);
     const len = view.getUint32(OutHeader.offsets.len, true);
     const error = view.getInt32(OutHeader.offsets.error, true);
-    const unique = readUnique(view);
+    const unique = readUnique(view, this.keeps);
     const body = message.subarray(OutHeader.size);
     if (unique === 0) {
       if (len !== message.length)
@@ -202,6 +228,7 @@ export class Exchange {
       this.#interruptAnswered(unique - 1, error);
       return;
     }
+    if (!pending && this.#hasResent && unique % STEP === 0 && unique <= this.lastUnique) return;
     if (!pending) throw new Refusal(`a reply to ${unique}, which nobody asked`);
     this.#pending.delete(unique);
     try {
@@ -274,8 +301,16 @@ function messageOf(
 
 const WORD = 2 ** 32;
 
-/** By halves, for the structs' `unique` is a bigint. What is beyond 2 ** 53 is none of ours, precise or not. */
-function readUnique(view: DataView): number {
+/** FUSE_UNIQUE_RESEND (include/uapi/linux/fuse.h) is the highest bit of the number: in its last byte. */
+const RESENT = 0x80;
+const LAST_OF_UNIQUE = InHeader.offsets.unique + 7;
+
+/**
+ * By halves, for the structs' `unique` is a bigint. What is beyond 2 ** 53 is none of ours, precise or not. `resent`: without the bit that a
+ * request has which was sent again, as the server gives it back.
+ */
+function readUnique(view: DataView, resent: boolean): number {
   const at = OutHeader.offsets.unique;
-  return view.getUint32(at, true) + view.getUint32(at + 4, true) * WORD;
+  const high = view.getUint32(at + 4, true);
+  return view.getUint32(at, true) + (resent ? high & 0x7fffffff : high) * WORD;
 }

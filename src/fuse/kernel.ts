@@ -72,6 +72,7 @@ export class FuseKernel extends Exchange {
     // fs/fuse/inode.c, process_init_reply: never less than a page.
     const maxWrite = Math.max(4096, out.maxWrite);
     this.settled = { ...out, maxWrite, set };
+    this.keeps = this.agreed("HAS_RESEND");
     return this.settled;
   }
 

@@ -5,7 +5,7 @@ import type { Usermount } from "../usermount.ts";
 import type { Report } from "../wishes.ts";
 import { Context, kernelFor, NOBODY } from "./context.ts";
 import type { PerfuseNode } from "./node.ts";
-import { passOn } from "./notification.ts";
+import { forgetNames, passOn } from "./notification.ts";
 import { attributeOperations } from "./operations/attributes.ts";
 import { dataOperations } from "./operations/data.ts";
 import { directoryOperations } from "./operations/directories.ts";
@@ -100,7 +100,7 @@ export async function host(options: HostOptions): Promise<Hosting> {
       const old = context.session;
       await context.connect(socket, onNotify);
       old.end();
-      outdateAll(context);
+      outdate(context, old.table.all());
     },
     close: () => close(),
     get counts() {
@@ -137,12 +137,11 @@ function fileSystemOf(
 }
 
 /** What the kernel believes of the daemon before is not true of this one. */
-function outdateAll({ options, root }: Context): void {
+function outdate({ options }: Context, nodes: Iterable<PerfuseNode>): void {
   const { usermount, report } = options;
-  usermount
-    .invalidateAllNames()
-    .catch(() => usermount.invalidateNames(root))
-    .catch((cause) => report("the names of the old daemon stay until they time out", cause));
+  forgetNames(usermount, nodes).catch((cause) =>
+    report("the names of the old daemon stay until they time out", cause),
+  );
 }
 
 /** Everything that is open is released, everything that is known forgotten; then the daemon may end. */

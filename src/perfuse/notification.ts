@@ -2,6 +2,7 @@ import { errnoOf } from "../errno.ts";
 import { InvalEntryFlags } from "../fuse/flags.ts";
 import { type Foreign, KERNEL } from "../fuse/kernel.ts";
 import type { Notification } from "../fuse/notification.ts";
+import type { Usermount } from "../usermount.ts";
 import type { Context } from "./context.ts";
 import type { PerfuseNode } from "./node.ts";
 import type { Session } from "./session.ts";
@@ -59,13 +60,30 @@ export function passOn(context: Context, session: Session, notification: Notific
       session.wake(notification.kh);
       return;
     case "incrementEpoch":
-      tell(usermount.invalidateAllNames());
+      tell(forgetNames(usermount, session.table?.all() ?? []));
       return;
     case "prune":
       tell(usermount.prune(notification.nodeids.flatMap((nodeid) => node(nodeid) ?? [])));
       return;
     case "resend":
-      report("the daemon asks for its requests again, which are not kept");
+      if (!session.resend()) report("the daemon asks for its requests again, unlike agreed on");
+  }
+}
+
+/** No name is believed any more. Kernels that cannot be told so in one word are told each name that is known. */
+export async function forgetNames(
+  usermount: Usermount,
+  nodes: Iterable<PerfuseNode>,
+): Promise<void> {
+  const known = [...nodes];
+  try {
+    await usermount.invalidateAllNames();
+  } catch (error) {
+    if (errnoOf(error) !== "ENOSYS") throw error;
+    const told = known.map(
+      ({ parent, name }) => parent && name !== "" && usermount.invalidateName(parent, name),
+    );
+    await Promise.all(told);
   }
 }
 

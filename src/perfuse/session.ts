@@ -1,5 +1,5 @@
 import { setSendBuffer } from "../../ffi/seqpacket.ts";
-import { InitFlags, union } from "../fuse/flags.ts";
+import { InitFlags, InitMinors, union } from "../fuse/flags.ts";
 import { FuseKernel, type KernelEvents } from "../fuse/kernel.ts";
 import type { Notification } from "../fuse/notification.ts";
 import { Channel } from "./channel.ts";
@@ -100,6 +100,14 @@ export class Session {
     for (const notify of pollers) notify();
   }
 
+  /** The daemon asks again for what it has not answered. Whether that is known between the two. */
+  resend(): boolean {
+    if (!this.kernel.agreed("HAS_RESEND")) return false;
+    // What it has not taken of the last time is on its way.
+    if (!this.channel.queued) this.kernel.resend();
+    return true;
+  }
+
   /** The daemon has gone, or is to. */
   end(): void {
     if (this.over) return;
@@ -114,10 +122,11 @@ export class Session {
     const { kernel, options } = this;
     const { minor = DEFAULT_MINOR, maxRead = MAX_WRITE, patience = 30_000 } = options;
     const room = sendRoom(this.channel.descriptor, options);
-    const flags = [...OFFERED, ...(room >= MESSAGE_ROOM ? (["MAX_PAGES"] as const) : [])].reduce(
-      (set, flag) => union(set, InitFlags[flag]),
-      0,
-    );
+    const flags = [
+      ...OFFERED,
+      ...(room >= MESSAGE_ROOM ? (["MAX_PAGES"] as const) : []),
+      ...(minor >= InitMinors.HAS_RESEND ? (["INIT_EXT", "HAS_RESEND"] as const) : []),
+    ].reduce((set, flag) => union(set, InitFlags[flag]), 0);
     const late = setTimeout(() => kernel.end("ETIMEDOUT"), patience);
     try {
       await kernel.init({ minor, flags, maxReadahead: READAHEAD });

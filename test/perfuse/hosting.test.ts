@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { closeDescriptor } from "../../ffi/device.ts";
 import { socketPair } from "../../ffi/socket.ts";
+import { ENOSYS } from "../../src/errno.ts";
 import { host, type ObservedExchange } from "../../src/perfuse/host.ts";
 import type { PerfuseNode } from "../../src/perfuse/node.ts";
 import type { Usermount } from "../../src/usermount.ts";
@@ -249,6 +250,93 @@ describe("notifications", () => {
     other.daemon.notify(5, 445n, 5n, 2n, 100, 0);
     expect((await other.daemon.until("NOTIFY_REPLY")).text(40)).toBe("from the cache");
     await other.end();
+  });
+});
+
+test("a kernel that cannot be told to forget all names is told each that is known", async () => {
+  const told: unknown[][] = [];
+  const usermount = new Proxy({} as Usermount, {
+    get:
+      (_, name) =>
+      (...values: unknown[]) => {
+        if (name === "invalidateAllNames") return Promise.reject(ENOSYS);
+        told.push([name, ...values]);
+        return Promise.resolve();
+      },
+  });
+  let nodeid = 5;
+  const { daemon, hosting, node, root, end } = await stage(
+    { LOOKUP: () => entryOut(nodeid++, DIRECTORY) },
+    {},
+    usermount,
+  );
+  const outer = (await node.lookup(root, "a", callOf())) as PerfuseNode;
+  await node.lookup(outer, "b", callOf());
+  const all = [
+    ["invalidateName", root, "a"],
+    ["invalidateName", outer, "b"],
+  ];
+  daemon.notify(8); // INC_EPOCH
+  await node.getattr(root, callOf());
+  expect(told.splice(0)).toEqual(all);
+  // Nor are those of a daemon believed that another follows.
+  const next = new Scripted();
+  await hosting.resume(next.socket);
+  await Bun.sleep(0);
+  expect(told).toEqual(all);
+  await end();
+  next.close();
+});
+
+describe("a daemon that asks again for what it has not answered (RESEND)", () => {
+  const INIT_EXT = 1 << 30;
+  const HAS_RESEND = 1 << 7;
+  const RESENT = 1n << 63n;
+  /** fuse_init_out of 7.40: max_write, time_gran, max_pages, map_alignment, flags2. */
+  const agreed = () =>
+    bytes(7, 40, 131072, INIT_EXT, 0, 131072, 1, 0, HAS_RESEND, new Uint8Array(28));
+
+  test("gets it, marked so, and the first answer counts", async () => {
+    const { daemon, node, root, reports, end } = await stage(
+      { INIT: agreed, LOOKUP: () => entryOut(5), GETATTR: () => undefined, OPEN: () => undefined },
+      { minor: 40 },
+    );
+    const offered = viewOf(daemon.of("INIT")[0]?.body ?? DONE);
+    expect([offered.getUint32(12, true) & INIT_EXT, offered.getUint32(16, true)]).toEqual([
+      ...[INIT_EXT, HAS_RESEND],
+    ]);
+    const file = (await node.lookup(root, "a", callOf())) as PerfuseNode;
+    const asking = codeOf(node.getattr(file, callOf()));
+    const opening = codeOf(node.open(file, fileOf(2), callOf()));
+    const first = await daemon.until("GETATTR");
+    const open = await daemon.until("OPEN");
+    daemon.notify(7);
+    const again = await daemon.until("GETATTR", 2);
+    const openAgain = await daemon.until("OPEN", 2);
+    // LOOKUP was answered.
+    expect(daemon.of("LOOKUP").length).toBe(1);
+    expect([again.unique, openAgain.unique]).toEqual([first.unique | RESENT, open.unique | RESENT]);
+    expect([again.body, openAgain.body]).toEqual([first.body, open.body]);
+    daemon.reply(again, attrOut());
+    daemon.reply(first, { errno: 5 });
+    daemon.reply(open, openOut(50));
+    daemon.reply(openAgain, openOut(51));
+    expect(await Promise.all([asking, opening])).toEqual(["answered", "answered"]);
+    expect(file.write?.fh).toBe(50);
+    expect(reports).toEqual([]);
+    await end();
+  });
+
+  test("without having said that it would gets nothing, and that is reported", async () => {
+    const { daemon, node, root, reports, end } = await stage({ LOOKUP: () => undefined });
+    const looking = codeOf(node.lookup(root, "a", callOf()));
+    const asked = await daemon.until("LOOKUP");
+    daemon.notify(7);
+    daemon.reply(asked, { errno: 13 });
+    expect(await looking).toBe("EACCES");
+    expect(daemon.of("LOOKUP").length).toBe(1);
+    expect(reports).toEqual(["the daemon asks for its requests again, unlike agreed on"]);
+    await end();
   });
 });
 
