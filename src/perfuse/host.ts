@@ -9,7 +9,7 @@ import { forgetNames, passOn } from "./notification.ts";
 import { attributeOperations } from "./operations/attributes.ts";
 import { dataOperations } from "./operations/data.ts";
 import { directoryOperations } from "./operations/directories.ts";
-import { lockOperations } from "./operations/locks.ts";
+import { keepsLocks, lockOperations } from "./operations/locks.ts";
 import { nameOperations } from "./operations/names.ts";
 import { openOperations, releaseAll } from "./operations/open.ts";
 import { fileSystemOperations, otherOperations } from "./operations/others.ts";
@@ -110,13 +110,12 @@ export async function host(options: HostOptions): Promise<Hosting> {
   };
 }
 
-/** Which operations there are follows from what the daemon is able to. */
+/** Which operations there are follows from what is offered; from what the first daemon is able to only who keeps the locks. */
 function fileSystemOf(
   context: Context,
   close: (pid?: number) => Promise<void>,
 ): FileSystem<PerfuseNode> {
   const { kernel } = context.session;
-  const locks = kernel.agreed("POSIX_LOCKS") || kernel.agreed("FLOCK_LOCKS");
   return {
     root: context.root,
     companion: () => context.session.channel,
@@ -129,7 +128,7 @@ function fileSystemOf(
       ...directoryOperations(context),
       ...xattrOperations(context),
       ...otherOperations(context),
-      ...(locks && lockOperations(context)),
+      ...(keepsLocks(context.session) && lockOperations(context)),
     },
     // A flock belongs to an open, and all opens of a node are one to the daemon: Linux keeps these itself, NetBSD cannot.
     locks: { posix: kernel.agreed("POSIX_LOCKS"), flock: false },

@@ -41,6 +41,8 @@ export class Session {
   readonly options: HostOptions;
   /** The nodes of it that are known; whoever opened the session gives it one. */
   table!: Table;
+  /** The minor of the protocol that it was offered. What it agreed on is the kernel's. */
+  readonly offered: number;
   /** Nothing more is asked. */
   over = false;
   /** Bytes of a READ, of a WRITE, of a READDIR at most. */
@@ -52,6 +54,7 @@ export class Session {
 
   private constructor(options: HostOptions, socket: number, onNotify: Notified) {
     this.options = options;
+    this.offered = options.minor ?? DEFAULT_MINOR;
     this.ended = this.#gone.promise;
     const { report, observe } = options;
     const events: KernelEvents = {
@@ -119,8 +122,8 @@ export class Session {
   }
 
   async #settle(): Promise<void> {
-    const { kernel, options } = this;
-    const { minor = DEFAULT_MINOR, maxRead = MAX_WRITE, patience = 30_000 } = options;
+    const { kernel, options, offered: minor } = this;
+    const { maxRead = MAX_WRITE, patience = 30_000 } = options;
     const room = sendRoom(this.channel.descriptor, options);
     const flags = [
       ...OFFERED,

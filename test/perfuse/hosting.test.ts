@@ -191,6 +191,64 @@ describe("the end", () => {
     second.close();
   });
 
+  test("and what each of them knows is its own", async () => {
+    const whole = (minor: number, flags = 0) =>
+      bytes(initOut({ minor, flags }), new Uint8Array(minor < 23 ? 0 : 40));
+    const file = { mode: 0o100644, size: 40 };
+    const first = await stage(
+      {
+        INIT: () => whole(12, 2),
+        LOOKUP: ({ text }) => (text(0) === "a" ? entryOut(5, file) : { errno: 2 }),
+        GETATTR: ({ nodeid }) => attrOut(nodeid === 1 ? DIRECTORY : file),
+        MKNOD: () => ({ errno: 30 }),
+        SETLK: () => DONE,
+      },
+      { minor: 31 },
+    );
+    const { hosting, node, root } = first;
+    const use = async () => {
+      const call = callOf();
+      const found = (await node.lookup(root, "a", call)) as PerfuseNode;
+      await node.open(found, fileOf(2), call);
+      const lock = { type: "write", start: 0, end: 9, pid: 7 } as const;
+      return [
+        await node.seek(found, 10, "hole", call),
+        await node.seek(found, 10, "data", call),
+        await codeOf(node.seek(found, 40, "data", call)),
+        await codeOf(node.copyRange(found, 0, found, 20, 5, call)),
+        await codeOf(node.fallocate(found, 0, 5, 0, call)),
+        await codeOf(node.create(root, "new", 0o100644, call)),
+        await codeOf(node.advlock(found, "set", lock, 7n, "posix", call)),
+      ];
+    };
+    // Without LSEEK there are no holes, without COPY_FILE_RANGE the kernel copies by itself.
+    const without = [40, 10, "ENXIO", "EOPNOTSUPP", "EOPNOTSUPP", "EROFS", "answered"];
+    expect(await use()).toEqual(without);
+    expect(first.daemon.of("CREATE").length).toBe(1);
+    first.daemon.close();
+    await hosting.ended;
+    const second = new Scripted({
+      ...first.daemon.handlers,
+      INIT: () => whole(31),
+      LSEEK: ({ body }) => bytes(viewOf(body).getBigUint64(8, true) + 1n),
+      COPY_FILE_RANGE: () => bytes(5, 0),
+      FALLOCATE: () => DONE,
+      CREATE: () => ({ errno: 28 }),
+    });
+    await hosting.resume(second.socket);
+    expect(await use()).toEqual([11, 11, "answered", "answered", "answered", "ENOSPC", "ENOLCK"]);
+    second.close();
+    await hosting.ended;
+    const third = new Scripted({ ...first.daemon.handlers, INIT: () => whole(31, 2) });
+    await hosting.resume(third.socket);
+    expect(await use()).toEqual(without);
+    expect(await use()).toEqual(without);
+    const once = ["LSEEK", "COPY_FILE_RANGE", "FALLOCATE", "CREATE"] as const;
+    expect(once.map((name) => third.of(name).length)).toEqual([1, 1, 1, 1]);
+    await hosting.close();
+    third.close();
+  });
+
   test("a successor that does not answer leaves things as they are", async () => {
     const { hosting, node, root, end } = await stage({}, { patience: 20 });
     const mute = new Scripted({ INIT: () => undefined });

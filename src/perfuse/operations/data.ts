@@ -1,8 +1,9 @@
-import { EBADF, EINVAL, EIO, EISDIR, ENOSYS, EOPNOTSUPP } from "../../errno.ts";
+import { EBADF, EINVAL, EIO, EISDIR, ENXIO, EOPNOTSUPP } from "../../errno.ts";
 import { Fallocate, ReadFlags, Seek, WriteFlags } from "../../fuse/flags.ts";
 import type { Call, NodeOperations } from "../../operations.ts";
 import { type Context, isCode } from "../context.ts";
 import type { PerfuseNode } from "../node.ts";
+import { fetch } from "./attributes.ts";
 import { openFor } from "./open.ts";
 
 /** What reads, writes and shapes the content of files. */
@@ -12,25 +13,28 @@ export function dataOperations(
   NodeOperations<PerfuseNode>,
   "read" | "write" | "seek" | "copyRange" | "fallocate" | "fdiscard"
 > {
-  const { minor } = context.session.kernel;
+  const { offered } = context.session;
   return {
     read: (node, into, offset, call) => read(context, node, into, offset, call),
     write: (node, from, offset, call) => write(context, node, from, offset, call),
-    ...(minor >= 19 && {
+    ...(offered >= SINCE.fallocate && {
       fallocate: (node, offset, length, mode, call) =>
         fallocate(context, node, offset, length, mode, call),
       fdiscard: (node, offset, length, call) =>
         fallocate(context, node, offset, length, PUNCH, call),
     }),
-    ...(minor >= 24 && {
+    ...(offered >= SINCE.seek && {
       seek: (node, offset, whence, call) => seek(context, node, offset, whence, call),
     }),
-    ...(minor >= 28 && {
+    ...(offered >= SINCE.copyRange && {
       copyRange: (from, fromOffset, to, toOffset, length, call) =>
         copyRange(context, from, fromOffset, to, toOffset, length, call),
     }),
   };
 }
+
+/** The minor of the protocol that brought an operation. What is offered decides whether it is there: the next daemon may agree to more. */
+const SINCE = { fallocate: 19, seek: 24, copyRange: 28 };
 
 const PUNCH = Fallocate.PUNCH_HOLE | Fallocate.KEEP_SIZE;
 
@@ -148,7 +152,8 @@ async function fallocate(
   mode: number,
   call: Call,
 ): Promise<void> {
-  if (context.lacks("fallocate") || context.session.kernel.minor < 19) throw EOPNOTSUPP;
+  if (context.lacks("fallocate") || context.session.kernel.minor < SINCE.fallocate)
+    throw EOPNOTSUPP;
   const handle = node.write;
   if (!handle) throw EBADF;
   try {
@@ -166,6 +171,7 @@ async function fallocate(
   if ((mode & Fallocate.KEEP_SIZE) === 0) node.grow(offset + length);
 }
 
+/** LSEEK; a file of a daemon that does not know it has no holes. */
 async function seek(
   context: Context,
   node: PerfuseNode,
@@ -173,12 +179,24 @@ async function seek(
   whence: "data" | "hole",
   call: Call,
 ): Promise<number> {
-  if (context.session.kernel.minor < 24) throw ENOSYS;
-  const fh = node.reader?.fh ?? 0;
-  const fields = { fh, offset, whence: whence === "data" ? Seek.DATA : Seek.HOLE };
-  return context.ask(node, call, (kernel, caller) => kernel.lseek(node.nodeid, fields, caller));
+  if (!context.lacks("lseek") && context.session.kernel.minor >= SINCE.seek) {
+    const fh = node.reader?.fh ?? 0;
+    const fields = { fh, offset, whence: whence === "data" ? Seek.DATA : Seek.HOLE };
+    try {
+      return await context.ask(node, call, (kernel, caller) =>
+        kernel.lseek(node.nodeid, fields, caller),
+      );
+    } catch (error) {
+      if (!isCode(error, "ENOSYS")) throw error;
+      context.session.lacks.add("lseek");
+    }
+  }
+  const { size } = await fetch(context, node, call);
+  if (offset >= size) throw ENXIO;
+  return whence === "data" ? offset : size;
 }
 
+/** COPY_FILE_RANGE; EOPNOTSUPP has the kernel read and write, and ask again another time. */
 async function copyRange(
   context: Context,
   from: PerfuseNode,
@@ -188,7 +206,7 @@ async function copyRange(
   length: number,
   call: Call,
 ): Promise<number> {
-  if (context.session.kernel.minor < 28) throw ENOSYS;
+  if (context.lacks("copy") || context.session.kernel.minor < SINCE.copyRange) throw EOPNOTSUPP;
   if (to.session !== from.session) throw EINVAL;
   const source = await openFor(context, from, 0, call);
   const target = to.write;
@@ -198,9 +216,17 @@ async function copyRange(
     len: Math.min(length, LARGEST_COPY),
     flags: 0,
   };
-  const count = await to.writing.during(() =>
-    context.ask(from, call, (kernel, caller) => kernel.copyFileRange(from.nodeid, fields, caller)),
-  );
+  const count = await to.writing
+    .during(() =>
+      context.ask(from, call, (kernel, caller) =>
+        kernel.copyFileRange(from.nodeid, fields, caller),
+      ),
+    )
+    .catch((error) => {
+      if (!isCode(error, "ENOSYS")) throw error;
+      context.session.lacks.add("copy");
+      throw EOPNOTSUPP;
+    });
   if (count > 0) {
     to.dirty = true;
     to.grow(offOut + count);

@@ -1,8 +1,9 @@
-import { EBADF, EINVAL } from "../../errno.ts";
+import { EBADF, EINVAL, ENOLCK } from "../../errno.ts";
 import { LkFlags, LockType } from "../../fuse/flags.ts";
 import type { Call, Done, Lock, LockOwner, NodeOperations } from "../../operations.ts";
 import type { Context } from "../context.ts";
 import type { PerfuseNode } from "../node.ts";
+import type { Session } from "../session.ts";
 
 /** fcntl(2) and flock(2) locks, of daemons that keep them. */
 export function lockOperations(context: Context): Pick<NodeOperations<PerfuseNode>, "advlock"> {
@@ -10,6 +11,11 @@ export function lockOperations(context: Context): Pick<NodeOperations<PerfuseNod
     advlock: (node, operation, lock, owner, kind, call) =>
       advlock(context, node, operation, lock, owner, kind, call),
   };
+}
+
+/** Whether the daemon of now keeps locks. */
+export function keepsLocks({ kernel }: Session): boolean {
+  return kernel.agreed("POSIX_LOCKS") || kernel.agreed("FLOCK_LOCKS");
 }
 
 async function advlock(
@@ -27,6 +33,8 @@ async function advlock(
   if (isAll && !node.lockOwners?.has(owner)) return undefined;
   const handle = node.reader;
   if (!handle) throw EBADF;
+  // It comes after one that kept them.
+  if (!keepsLocks(context.session)) throw ENOLCK;
   const fields = {
     fh: handle.fh,
     owner,

@@ -1,4 +1,13 @@
-import { Absent, EEXIST, EINVAL, ENOENT, ENOTEMPTY, EPERM, ESTALE } from "../../errno.ts";
+import {
+  Absent,
+  EEXIST,
+  EINVAL,
+  ENOENT,
+  ENOTEMPTY,
+  EOPNOTSUPP,
+  EPERM,
+  ESTALE,
+} from "../../errno.ts";
 import { O } from "../../fuse/flags.ts";
 import type { EntryOut } from "../../fuse/foreign.ts";
 import type { Caller, Foreign, FuseKernel } from "../../fuse/kernel.ts";
@@ -56,7 +65,7 @@ export function nameOperations(
       // Daemons have been seen to send the NUL along.
       return target.replace(/\0+$/, "");
     },
-    ...(context.session.kernel.minor >= 37 && {
+    ...(context.session.offered >= TMPFILE && {
       tmpfile: (directory, mode, call) => tmpfile(context, directory, mode, call),
     }),
   };
@@ -212,15 +221,24 @@ function added(directory: PerfuseNode, name: string, entry: Entry): PerfuseNode 
   return directory.session.table.keep(entry, directory, name);
 }
 
+/** The minor of the protocol that brought it. */
+const TMPFILE = 37;
+
+/** TMPFILE. To ENOSYS Linux would not ask the next daemon either. */
 async function tmpfile(
   context: Context,
   directory: PerfuseNode,
   mode: number,
   call: Call,
 ): Promise<PerfuseNode> {
-  const made = await context.ask(directory, call, (kernel, caller) =>
-    kernel.tmpfile(directory.nodeid, { flags: O.RDWR, mode }, caller),
-  );
+  if (context.session.kernel.minor < TMPFILE) throw EOPNOTSUPP;
+  const made = await context
+    .ask(directory, call, (kernel, caller) =>
+      kernel.tmpfile(directory.nodeid, { flags: O.RDWR, mode }, caller),
+    )
+    .catch((error) => {
+      throw isCode(error, "ENOSYS") ? EOPNOTSUPP : error;
+    });
   const node = directory.session.table.keep(made, directory, "..");
   setHandle(context, node, "write", { ...made.open, flags: O.RDWR, kept: true });
   return node;
