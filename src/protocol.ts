@@ -38,7 +38,7 @@ export interface Protocol {
   /** For messages to people. */
   readonly name: string;
   /** The plugin's hold on the mount, from the beginning. */
-  readonly usermount: Usermount;
+  readonly usermount: Usermount & { readonly failure: string | undefined };
   /** Undefined before `open`. */
   readonly served: Served | undefined;
   /** Take the file system that the plugin started. */

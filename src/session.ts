@@ -23,7 +23,7 @@ export interface SessionOptions extends Wishes {
 
 /** Why a mount has ended. */
 export type Ending = {
-  /** "unmounted": by anyone, in order. "failed": the descriptor said something else. */
+  /** "unmounted": by anyone, in order. "failed": the descriptor said something else, or the plugin that it cannot go on. */
   readonly reason: "unmounted" | "failed";
   readonly message?: string;
 };
@@ -107,10 +107,12 @@ export class Session {
     // A timer would keep a program alive that has nothing else to do.
     clearTimeout(timer);
     closeDescriptor(descriptor);
-    this.#ended.resolve(
+    const message =
       errno === ENODEV
-        ? { reason: "unmounted" }
-        : { reason: "failed", message: `reading ${name} requests failed with errno ${errno}` },
+        ? this.#protocol.usermount.failure
+        : `reading ${name} requests failed with errno ${errno}`;
+    this.#ended.resolve(
+      message === undefined ? { reason: "unmounted" } : { reason: "failed", message },
     );
   }
 }

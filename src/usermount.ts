@@ -55,6 +55,9 @@ export interface Usermount {
   /** Whether the kernel holds the node (it was handed out and not reclaimed). */
   knows(node: object): boolean;
 
-  /** Unmount: new requests are refused, `fs.unmount` is called, the program ends. A busy mount is detached (MNT_DETACH). */
-  unmount(): Promise<void>;
+  /**
+   * Unmount: new requests are refused, `fs.unmount` is called, the program ends. A busy mount is detached (MNT_DETACH). `failure` says, in
+   * a line, why the file system cannot go on: the mount is then said to have failed, and the exit code is not 0.
+   */
+  unmount(failure?: string): Promise<void>;
 }

@@ -22,6 +22,8 @@ const SINCE: Readonly<Record<number, number>> = {
 /** A plugin's hold on a FUSE mount: nodes to numbers, calls to notifications. */
 export class FuseUsermount implements Usermount {
   readonly directory: string;
+  /** What `unmount` was told. */
+  failure: string | undefined;
   readonly #connected = Promise.withResolvers<Connection>();
   #connection: Connection | undefined;
   #detach: (() => Promise<void>) | undefined;
@@ -131,9 +133,11 @@ export class FuseUsermount implements Usermount {
     return this.#connection?.vnodes.of(node) !== undefined;
   }
 
-  async unmount(): Promise<void> {
+  async unmount(failure?: string): Promise<void> {
     await this.#connected.promise;
-    if (!this.#gone) await this.#detach?.();
+    if (this.#gone) return;
+    this.failure ??= failure;
+    await this.#detach?.();
   }
 
   async #entry(directory: object, name: string, expireOnly: boolean): Promise<void> {

@@ -49,16 +49,18 @@ class Watch {
 
   async run(): Promise<void> {
     const { log, restart, usermount } = this.#options;
-    let alive = true;
-    while (alive) {
+    let failure: string | undefined;
+    for (let alive = true; alive; ) {
       await this.#hosting.ended;
       if (this.#leaving) return;
-      const ended = await obituary(this.#daemon);
+      const { line, isOrderly } = await obituary(this.#daemon);
       const last = !restart || !this.#mayTryAgain();
-      log.error(`${ended}; ${usermount.directory} ${last ? "is unmounted" : "waits for it"}`);
+      log.error(`${line}; ${usermount.directory} ${last ? "is unmounted" : "waits for it"}`);
+      failure = isOrderly ? undefined : line;
       alive = !last && (await this.#again());
     }
-    if (!this.#leaving) await usermount.unmount().catch((error) => log.error(messageOf(error)));
+    if (this.#leaving) return;
+    await usermount.unmount(failure).catch((error) => log.error(messageOf(error)));
   }
 
   /** The mount is over. */
@@ -110,7 +112,7 @@ async function greeted<T>(daemon: Daemon, greet: () => Promise<T>): Promise<T> {
     const { code } = error as { code?: string };
     const reason =
       code === "ENOTCONN"
-        ? await obituary(daemon)
+        ? (await obituary(daemon)).line
         : code === "ETIMEDOUT"
           ? `${daemon.name} does not begin to serve; does it mount on ${PLACE}?`
           : `${daemon.name} does not serve: ${messageOf(error)}`;
@@ -119,12 +121,14 @@ async function greeted<T>(daemon: Daemon, greet: () => Promise<T>): Promise<T> {
   }
 }
 
-/** How it ended, in one line. One in the background is nobody's child. */
-async function obituary({ name, exit }: Daemon): Promise<string> {
+/** How it ended, in one line, and whether it meant to (exit code 0). One in the background is nobody's child, and so nobody knows. */
+async function obituary({ name, exit }: Daemon): Promise<{ line: string; isOrderly: boolean }> {
   const ended = await Promise.race([exit, Bun.sleep(SOON)]);
-  if (!ended) return `${name} has closed its connection`;
-  const said = ended.lastWords === "" ? "" : `: ${ended.lastWords}`;
-  return ended.code === 0 ? `${name} has ended${said}` : `${name} has ended (${ended.how})${said}`;
+  if (!ended) return { line: `${name} has closed its connection`, isOrderly: false };
+  const { code, how, lastWords } = ended;
+  const isOrderly = code === 0;
+  const said = lastWords === "" ? "" : `: ${lastWords}`;
+  return { line: `${name} has ended${isOrderly ? "" : ` (${how})`}${said}`, isOrderly };
 }
 
 /** Milliseconds that a process takes to end after its socket is closed. */

@@ -12,6 +12,8 @@ import { write64 } from "./word.ts";
 /** A plugin's hold on a puffs mount: calls to FLUSH and UNMOUNT requests, which the kernel answers. */
 export class PuffsUsermount implements Usermount {
   readonly directory: string;
+  /** What `unmount` was told. */
+  failure: string | undefined;
   readonly #connected = Promise.withResolvers<Connection>();
   #connection: Connection | undefined;
   #gone = false;
@@ -103,9 +105,11 @@ export class PuffsUsermount implements Usermount {
   }
 
   /** The kernel says yes, and then unmounts by force: requests follow, the one to unmount last. */
-  async unmount(): Promise<void> {
+  async unmount(failure?: string): Promise<void> {
     await this.#connected.promise;
-    if (!this.#gone) await this.#ask(Opclass.UNMOUNT, new Uint8Array(wire.PuffsReq.size));
+    if (this.#gone) return;
+    this.failure ??= failure;
+    await this.#ask(Opclass.UNMOUNT, new Uint8Array(wire.PuffsReq.size));
   }
 
   async #flush(op: number, node: object, start: number, end: number): Promise<void> {
