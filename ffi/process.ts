@@ -54,6 +54,23 @@ export function replaceProgram(
   throw new SystemError("execve", errno(), path);
 }
 
+/**
+ * Does something with signals held back from this thread. What it starts begins with them held back, until it says otherwise; a
+ * JavaScript runtime does, at once.
+ */
+export function withSignalsHeld<T>(signals: readonly NodeJS.Signals[], action: () => T): T {
+  const held = new BigUint64Array(16);
+  for (const signal of signals)
+    held[0] = (held[0] ?? 0n) | (1n << BigInt(constants.signals[signal] - 1));
+  const before = new BigUint64Array(16);
+  libc.sigprocmask(SIG_BLOCK, held, before);
+  try {
+    return action();
+  } finally {
+    libc.sigprocmask(SIG_SETMASK, before, null);
+  }
+}
+
 /** Texts in C: their addresses and a NULL. The texts must live as long. */
 interface StringArray {
   readonly pointers: BigUint64Array;
@@ -101,7 +118,8 @@ const RLIMIT_NOFILE = 7;
 
 // <signal.h> and <linux/close_range.h>
 const SIG_DFL = null;
-const SIG_SETMASK = 2;
+const SIG_BLOCK = process.platform === "linux" ? 0 : 1;
+const SIG_SETMASK = process.platform === "linux" ? 2 : 3;
 const CLOSE_RANGE_CLOEXEC = 4;
 const LAST_DESCRIPTOR = 0xffffffff;
 

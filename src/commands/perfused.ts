@@ -8,12 +8,11 @@ import { DiagFlags, Diagnostics, diagFlags, type Outlets } from "../perfuse/diag
 import type { MountRequest } from "../perfuse/mount-request.ts";
 import { settingsOf } from "../perfuse/settings.ts";
 import { openSyslog } from "../perfuse/syslog.ts";
-import { spawnSelf } from "../self.ts";
 import { VERSION } from "../version.ts";
 import { surviveBugs } from "./mount.ts";
 
 /**
- * `perfused [-fs] [-d types] [-i fd] [-p path]`: waits for FUSE daemons and serves each of them; with -i the one at that descriptor. Answers
+ * `perfused [-fs] [-d types] [-i fd] [-n mounts] [-p path]`: waits for FUSE daemons and serves each of them; with -i the one at that descriptor. Answers
  * the exit code; what goes wrong is a Failure with one of sysexits(3).
  */
 export async function perfused(
@@ -56,23 +55,30 @@ export async function perfused(
   }
   // Said once, here, and not by every serving process again.
   settingsOf(process.env, (message) => diagnostics.warn(message));
-  return wait(path, diagnostics, childFlags(given), reporter);
+  const most = mostMounts(given.all("n").at(-1));
+  return wait({ path, most, diagnostics, flags: childFlags(given), reporter });
 }
 
-async function wait(
-  path: string,
-  diagnostics: Diagnostics,
-  flags: readonly string[],
-  reporter: DaemonReporter | undefined,
-): Promise<number> {
-  const { listen } = await import("../perfuse/perfused.ts");
+interface Waiting {
+  readonly path: string;
+  readonly most: number;
+  readonly diagnostics: Diagnostics;
+  readonly flags: readonly string[];
+  readonly reporter: DaemonReporter | undefined;
+}
+
+async function wait({ path, most, diagnostics, flags, reporter }: Waiting): Promise<number> {
+  const [{ listen }, { startServing }] = await Promise.all([
+    import("../perfuse/perfused.ts"),
+    import("../perfuse/start-serving.ts"),
+  ]);
   const start = (socket: number, { frame, owner }: MountRequest) => {
     if (diagnostics.has("misc"))
       diagnostics.info(
         `process ${owner.pid} of user ${owner.uid} asks for ${JSON.stringify(frame.target)}`,
       );
     // Behind the dashes for whoever reads ps(1). In a session of its own: signals from a terminal come through this process.
-    return spawnSelf(PROGRAM, ["-i", "3", ...flags, "--", frame.target], {
+    return startServing([...flags, "--", frame.target], {
       stdio: ["ignore", "inherit", "inherit", socket],
       detached: true,
     });
@@ -82,7 +88,7 @@ async function wait(
     process.on(signal, () => listening.stop(signal));
   for (const signal of ["SIGUSR1", "SIGUSR2"] as const)
     process.on(signal, () => listening.signal(signal));
-  const listening = listen({ path, log: diagnostics, start });
+  const listening = listen({ path, most, log: diagnostics, start });
   if (reporter !== undefined) {
     process.chdir("/");
     reporter.mounted(path);
@@ -106,6 +112,12 @@ function childFlags(given: Parsed): string[] {
     ...(given.count("s") > 0 ? ["-s"] : []),
     ...given.all("d").flatMap((list) => ["-d", list]),
   ];
+}
+
+/** How many mounts a user may have at a time. */
+function mostMounts(text = "64"): number {
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new Failure(`-n ${text}: it is no number of mounts; ${USAGE}`, sysexits.usage);
 }
 
 function descriptor(text: string): number {
@@ -137,12 +149,13 @@ const FLAGS = {
   s: "flag",
   d: "argument",
   i: "argument",
+  n: "argument",
   p: "argument",
   help: "flag",
   version: "flag",
 } as const;
 
-const USAGE = "usage: perfused [-fs] [-d types] [-i fd] [-p path]";
+const USAGE = "usage: perfused [-fs] [-d types] [-i fd] [-n mounts] [-p path]";
 
 const HELP = `${PROGRAM} - serves FUSE daemons that ask for it over a socket
 
@@ -152,6 +165,7 @@ ${USAGE}
   -s        say nothing until SIGUSR2 comes
   -d TYPES  say more: fuse dump puffs fh reclaim readdir requeue sync misc filename resize
   -i FD     serve the one daemon at this socket, in the foreground
+  -n MOUNTS how many each ordinary user may have at a time; 64
   -p PATH   listen here; PERFUSED_SOCKET, ${FUSE_DEVICE} on NetBSD, /run/perfused.sock on Linux`;
 
 function print(text: string): number {

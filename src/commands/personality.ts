@@ -4,7 +4,7 @@ import { type DaemonReporter, daemonReporter } from "../daemon.ts";
 import { exitCodes, Failure, failureOf, usageFailure } from "../failure.ts";
 import { createLog } from "../log.ts";
 import { suggestion } from "../nearest.ts";
-import { FUSERMOUNT, LAUNCH } from "../perfuse/routes/words.ts";
+import { FUSERMOUNT, LAUNCH, PERFUSED } from "../perfuse/routes/words.ts";
 import { answerCommands } from "../self.ts";
 import { mountHelper, mountProgram } from "./mount.ts";
 
@@ -99,6 +99,7 @@ function run(
 ): Promise<number> {
   // Whatever the executable is called, this makes it the command for all plugins; its own helpers call it so.
   if (args[0] === "--puffs") return puffs(args.slice(1), reporter);
+  if (args[0] === PERFUSED) return perfused(args.slice(1), reporter);
   if (args[0] === LAUNCH) return becomeDaemon(args.slice(1));
   if (args[0] === FUSERMOUNT) return askForSocket(args.slice(2), args[1] ?? "");
   for (const { name, run } of personalities) {

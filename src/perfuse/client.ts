@@ -1,16 +1,16 @@
-import { type SpawnOptions, spawn } from "node:child_process";
+import type { SpawnOptions } from "node:child_process";
 import { openSync } from "node:fs";
 import { resolve } from "node:path";
 import { closeDescriptor, send } from "../../ffi/device.ts";
 import { SystemError } from "../../ffi/libc.ts";
 import { connectSeqpacket, passCredentials } from "../../ffi/seqpacket.ts";
 import { socketPair } from "../../ffi/socket.ts";
-import { answersCommands, spawnSelf } from "../self.ts";
 import { FUSE_DEVICE, perfusedAddress } from "./address.ts";
 import { encodeMountFrame } from "./mount-frame.ts";
 import type { PerfuseMounting } from "./open.ts";
 import { makeRoom } from "./room.ts";
 import { settingsOf } from "./settings.ts";
+import { startServing } from "./start-serving.ts";
 
 /** `perfuseOpen`. */
 export function openDaemon(path: string, flags: number): number {
@@ -54,11 +54,7 @@ function started(bufferSize: number): number {
       // Signals from the daemon's terminal are the daemon's.
       detached: true,
     };
-    const args = ["-i", "3"];
-    // A program that was compiled with the library has not all of it: then it is the one that is installed.
-    const child = answersCommands()
-      ? spawnSelf("perfused", args, options)
-      : spawn("perfused", args, options);
+    const child = startServing([], options);
     child.on("error", () => {});
     child.unref();
     return ours;

@@ -16,6 +16,8 @@ import { type MountRequest, receiveMountRequest } from "./mount-request.ts";
 export interface ListenOptions {
   /** Where it listens. */
   readonly path: string;
+  /** How many daemons of one ordinary user are served at a time. */
+  readonly most: number;
   readonly log: Log;
   /** Starts the process that serves a daemon: the socket is its to inherit, with the mount frame still in it. */
   readonly start: (socket: number, request: MountRequest) => ChildProcess;
@@ -27,7 +29,7 @@ export interface Listening {
   readonly ended: Promise<void>;
   /** Listen no longer, and send every serving process this signal. */
   stop(signal: NodeJS.Signals): void;
-  /** Send every serving process this signal, one that was just started a moment later: it would die of what it does not await yet. */
+  /** Send every serving process this signal, one that was just started a moment later: it would miss what it does not await yet. */
   signal(signal: NodeJS.Signals): void;
 }
 
@@ -35,12 +37,12 @@ export interface Listening {
  * Listens for daemons and has each served by a process of its own, once it has sent a mount frame that is one: what comes instead costs
  * a line in the log, and no process. Everybody may connect, as everybody may open /dev/fuse. Throws a Failure.
  */
-export function listen({ path, log, start }: ListenOptions): Listening {
+export function listen({ path, most, log, start }: ListenOptions): Listening {
   const listener = openListener(path);
   const waiter = new Waiter();
   const ended = Promise.withResolvers<void>();
-  /** The serving processes, by when they were started. */
-  const children = new Map<ChildProcess, number>();
+  /** The serving processes: when they were started, and for whom. */
+  const children = new Map<ChildProcess, { readonly born: number; readonly uid: number }>();
   /** Who has connected and said nothing yet, by descriptor: until when that is put up with. */
   const silent = new Map<number, number>();
   let stopped = false;
@@ -51,8 +53,15 @@ export function listen({ path, log, start }: ListenOptions): Listening {
   };
 
   const launch = (socket: number, request: MountRequest) => {
+    const { uid } = request.owner;
+    const served = [...children.values()].filter((child) => child.uid === uid).length;
+    if (uid !== 0 && served >= most) {
+      const target = JSON.stringify(request.frame.target);
+      log.warn(`user ${uid} has ${served} mounts, which is the most (-n): ${target} is refused`);
+      return;
+    }
     const child = start(socket, request);
-    children.set(child, Date.now());
+    children.set(child, { born: Date.now(), uid });
     const gone = () => {
       children.delete(child);
       if (stopped && children.size === 0) ended.resolve();
@@ -122,7 +131,7 @@ export function listen({ path, log, start }: ListenOptions): Listening {
     ended: ended.promise,
     signal(name) {
       const now = Date.now();
-      for (const [child, born] of children)
+      for (const [child, { born }] of children)
         setTimeout(() => child.kill(name), Math.max(0, born + HEADSTART - now));
     },
     stop(name) {

@@ -11,9 +11,12 @@ export interface Settings {
 /** Sixteen of the longest messages of libfuse: 0x21000 bytes each. */
 export const DEFAULT_BUFFER_SIZE = 16 * 0x21000;
 
+/** Extended attributes are as long as this, and cannot be cut: a daemon whose answer does not pass never answers. */
+const LEAST_BUFFER_SIZE = 0x10000;
+
 /**
  * PERFUSE_OPTIONS: words separated by commas, of which the later hold and unknown ones say nothing. PERFUSE_BUFSIZE: an unsigned
- * number of 32 bits as strtoul(3) reads it in base 0; anything else is a warning.
+ * number of 32 bits as strtoul(3) reads it in base 0; anything else is a warning, and so is what is too little.
  */
 export function settingsOf(
   environment: Readonly<Record<string, string | undefined>>,
@@ -26,6 +29,12 @@ export function settingsOf(
   }
   if (PERFUSE_BUFSIZE === undefined) return settings;
   const bufferSize = unsigned(PERFUSE_BUFSIZE);
+  if (bufferSize !== undefined && bufferSize < LEAST_BUFFER_SIZE) {
+    warn(
+      `PERFUSE_BUFSIZE is ${bufferSize}, which some messages do not pass; it is taken as ${LEAST_BUFFER_SIZE}`,
+    );
+    return { ...settings, bufferSize: LEAST_BUFFER_SIZE };
+  }
   if (bufferSize !== undefined) return { ...settings, bufferSize };
   warn(
     `PERFUSE_BUFSIZE is ${JSON.stringify(PERFUSE_BUFSIZE)}, which is no number of bytes; it is taken as ${DEFAULT_BUFFER_SIZE}`,

@@ -24,6 +24,18 @@ test("setNoNewPrivileges is seen in /proc and inherited", async () => {
   expect(output).toMatch(/^[01] 1 1$/);
 });
 
+test("signals that are held back are so in what is started meanwhile, and not after", async () => {
+  const output = await run(`
+    const held = () => Bun.spawnSync(["grep", "SigBlk", "/proc/self/status"]).stdout.toString().split(/\\s+/)[1];
+    const before = held();
+    const during = machine.withSignalsHeld(["SIGUSR1", "SIGUSR2"], held);
+    console.log(before, during, held());
+  `);
+  const none = "0".repeat(16);
+  // Signals 10 and 12.
+  expect(output).toBe(`${none} 0000000000000a00 ${none}`);
+});
+
 test("setsid makes a session of its own, once", async () => {
   const output = await run(`
     const session = () => Number(readFileSync("/proc/self/stat", "utf8").split(") ")[1].split(" ")[3]);

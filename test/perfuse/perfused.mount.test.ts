@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { chmodSync, chownSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { closeDescriptor, receive, send, waitReadable } from "../../ffi/device.ts";
@@ -162,7 +162,7 @@ mounting("perfused", () => {
       await using memfs = daemon(at.mnt, at.env);
       await mountedBy(memfs, at.mnt);
       const serving = processesOf(at.mnt).filter((pid) =>
-        readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("perfused\0"),
+        readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("\0--perfused\0"),
       );
       expect(serving.length).toBe(1);
       process.kill(serving[0] as number, "SIGKILL");
@@ -308,6 +308,64 @@ mounting("perfused", () => {
       expect(server.output()).not.toContain("perfused: ");
     },
     MINUTE,
+  );
+
+  test(
+    "a PERFUSE_BUFSIZE that no message passes is raised, with a line",
+    async () => {
+      await using at = await stage();
+      const env = { PERFUSE_BUFSIZE: "100" };
+      await using server = await listening(at.socket, [], env);
+      await using memfs = daemon(at.mnt, { ...at.env, ...env });
+      await mountedBy(memfs, at.mnt);
+      const used = await shell(
+        `cd $D && head -c 300000 /dev/zero > file && wc -c < file && for i in $(seq 300); do : > a-rather-long-name-$i; done && ls | wc -l &&
+         setfattr -n user.x -v $(head -c 60000 /dev/zero | tr '\\0' x) file && getfattr --only-values -n user.x file | wc -c`,
+        { D: at.mnt },
+      );
+      expect(used).toEqual({ code: 0, stdout: "300000\n301\n60000\n", stderr: "" });
+      expect(server.output()).toContain("PERFUSE_BUFSIZE is 100, which");
+    },
+    MINUTE,
+  );
+
+  test(
+    "a program that was compiled with the library has the perfused on PATH started for it",
+    async () => {
+      await using at = await stage();
+      const program = at.path("compiled");
+      const built = await run([
+        ...[process.execPath, "build", "--compile", "--outfile", program],
+        join(import.meta.dir, "daemon.ts"),
+      ]);
+      expect([built.code, built.stderr]).toEqual([0, expect.any(String)]);
+      const bin = at.path("bin");
+      await mkdir(bin);
+      const [bun, cli] = PROGRAM;
+      writeFileSync(
+        join(bin, "perfused"),
+        `#!/bin/sh\necho "started as perfused $*"\nexec ${bun} ${cli} --perfused "$@"\n`,
+      );
+      chmodSync(join(bin, "perfused"), 0o755);
+      const script = `
+        PATH=$B:$PATH "$P" "$D" '{"type":"memfs"}' & daemon=$!
+        while kill -0 $daemon && ! grep -q " $D " /proc/mounts; do sleep 0.05; done
+        echo own > $D/file && cat $D/file
+        umount $D; wait $daemon; echo daemon $?`;
+      const env = { P: program, D: at.mnt, B: bin, PERFUSED_SOCKET: at.path("nobody") };
+      const { stdout, stderr } = await run(["timeout", "30", "bash", "-c", script], { env });
+      expect(stderr).toBe("");
+      expect(stdout.split("\n").sort()).toEqual([
+        ...["", "asked", "daemon 0", "destroyed", "end", "own", "settled"],
+        "started as perfused -i 3",
+      ]);
+      await at.nothingLeft();
+      const none = ["timeout", "30", "env", "PATH=/nowhere", program, at.mnt];
+      const alone = await run(none, { env });
+      expect(alone.stderr).toContain("perfused: not found");
+      expect(alone.stdout).not.toContain("settled");
+    },
+    2 * MINUTE,
   );
 
   test(

@@ -1,13 +1,16 @@
 import { afterEach, expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { closeDescriptor, receive, send, waitReadable } from "../../ffi/device.ts";
 import { connectSeqpacket } from "../../ffi/seqpacket.ts";
+import { socketPair } from "../../ffi/socket.ts";
 import { encodeMountFrame } from "../../src/perfuse/mount-frame.ts";
 import type { MountRequest } from "../../src/perfuse/mount-request.ts";
 import { type Listening, listen } from "../../src/perfuse/perfused.ts";
+import { startServing } from "../../src/perfuse/start-serving.ts";
 import { until } from "../support/mounted.ts";
 
 /*
@@ -31,9 +34,9 @@ function start(socket: number, request: MountRequest): ChildProcess {
   return spawn("sh", ["-c", script], { stdio: ["ignore", "ignore", "ignore", socket] });
 }
 
-function listenHere(at = path): Listening {
+function listenHere(at = path, most = 9): Listening {
   const note = (message: string) => lines.push(message);
-  listening = listen({ path: at, log: { info: note, warn: note, error: note }, start });
+  listening = listen({ path: at, most, log: { info: note, warn: note, error: note }, start });
   return listening;
 }
 
@@ -173,23 +176,91 @@ test("a signal that ends it goes to those who serve, and is waited for", async (
 
 test("a path: left over, in use, no socket, impossible", async () => {
   listenHere();
-  expect(() => listen({ path, log: console, start })).toThrow(
+  expect(() => listen({ path, most: 9, log: console, start })).toThrow(
     expect.objectContaining({ message: expect.stringContaining("listens there"), exitCode: 71 }),
   );
   const file = join(directory, "file");
   writeFileSync(file, "mine");
-  expect(() => listen({ path: file, log: console, start })).toThrow(
+  expect(() => listen({ path: file, most: 9, log: console, start })).toThrow(
     expect.objectContaining({ message: expect.stringContaining("no socket"), exitCode: 72 }),
   );
   expect(existsSync(file)).toBeTrue();
-  expect(() => listen({ path: `${directory}/no/sock`, log: console, start })).toThrow(
+  expect(() => listen({ path: `${directory}/no/sock`, most: 9, log: console, start })).toThrow(
     expect.objectContaining({ message: expect.stringContaining("ENOENT"), exitCode: 71 }),
   );
   const { bindSocket, openSocket } = await import("../../ffi/socket.ts");
   const left = join(directory, "left");
   closeDescriptor(openSocket("seqpacket", true, (fd) => bindSocket(fd, left)));
   expect(existsSync(left)).toBeTrue();
-  const other = listen({ path: left, log: console, start });
+  const other = listen({ path: left, most: 9, log: console, start });
   other.stop("SIGTERM");
   await other.ended;
 });
+
+test("an ordinary user has so many mounts and no more; root, and another user, have as many as they like", async () => {
+  chmodSync(directory, 0o755);
+  script = "read line <&3; exit 0";
+  listenHere(path, 2);
+  const daemons: ChildProcess[] = [];
+  const own = (uid: number) => {
+    const child = spawn("/usr/bin/python3", ["-c", DAEMON, path, FRAME.toHex(), String(uid)]);
+    daemons.push(child);
+    return child;
+  };
+  try {
+    own(1001);
+    own(1001);
+    await until(() => requests.length === 2, "two of them");
+    const third = own(1001);
+    // It reads the end.
+    expect((await once(third, "exit"))[0]).toBe(0);
+    expect(lines).toEqual([
+      'user 1001 has 2 mounts, which is the most (-n): "/some/where" is refused',
+    ]);
+    own(1002);
+    for (let i = 0; i < 3; i++) own(0);
+    await until(() => requests.length === 6, "four others");
+    const [first] = daemons;
+    first?.kill("SIGKILL");
+    // Its serving process reads the end, and goes.
+    await until(() => {
+      const refused = lines.length;
+      if (requests.length < 7 && refused < 20) own(1001);
+      return requests.length === 7;
+    }, "the place of the first");
+    expect(requests.map(({ owner }) => owner.uid).sort()).toEqual([
+      ...[0, 0, 0, 1001, 1001, 1001, 1002],
+    ]);
+  } finally {
+    for (const child of daemons) child.kill("SIGKILL");
+  }
+}, 60_000);
+
+/** Connects as a user, sends a frame and waits for the end. */
+const DAEMON = `
+import os, socket, sys
+path, frame, uid = sys.argv[1:]
+os.setgroups([]); os.setgid(int(uid)); os.setuid(int(uid))
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect(path)
+s.send(bytes.fromhex(frame))
+try: s.recv(1)
+except ConnectionResetError: pass
+`;
+
+test("signals in the first moments of a serving process do not end it", async () => {
+  const [ours, theirs] = socketPair("seqpacket");
+  const child = startServing([], { stdio: ["ignore", "ignore", "pipe", theirs] });
+  closeDescriptor(theirs);
+  open.add(ours);
+  const exit = once(child, "exit");
+  await once(child, "spawn");
+  for (let i = 0; i < 100; i++) {
+    for (const signal of ["SIGUSR1", "SIGUSR2"] as const) child.kill(signal);
+    await Bun.sleep(5);
+  }
+  expect(child.signalCode).toBeNull();
+  say(ours, new Uint8Array(9));
+  // EX_PROTOCOL: no mount frame.
+  expect((await exit)[0]).toBe(76);
+}, 60_000);

@@ -26,14 +26,27 @@ for (const [words, access, create] of [
 for (const [text, bytes] of [
   ["65536", 65536],
   ["0x10000", 65536],
-  ["0X1F", 31],
+  ["0X1FFFF", 131071],
   ["0200000", 65536],
-  ["0", 0],
-  [" +12", 12],
+  [" +123456", 123456],
   ["4294967295", 4294967295],
 ] as const)
   test(`PERFUSE_BUFSIZE=${text} is ${bytes}`, () => {
     expect(settingsOf({ PERFUSE_BUFSIZE: text }, silent).bufferSize).toBe(bytes);
+  });
+
+for (const [text, bytes] of [
+  ["100", 100],
+  ["0", 0],
+  ["65535", 65535],
+] as const)
+  test(`PERFUSE_BUFSIZE=${text} is too little: raised, with a warning`, () => {
+    const warnings: string[] = [];
+    const { bufferSize } = settingsOf({ PERFUSE_BUFSIZE: text }, (line) => warnings.push(line));
+    expect(bufferSize).toBe(65536);
+    expect(warnings).toEqual([
+      `PERFUSE_BUFSIZE is ${bytes}, which some messages do not pass; it is taken as 65536`,
+    ]);
   });
 
 for (const text of ["", "many", "0x", "09", "-1", "4294967296", "12k", "1.5"])
