@@ -57,10 +57,10 @@ export class Context {
   }
 
   /** The same for what may take for ever and nobody is to wait for: locks, events. */
-  askAside<T>({ session }: PerfuseNode, call: Asker, send: Send<T>): Promise<T> {
-    if (session !== this.session) return Promise.reject(ESTALE);
-    if (session.over) return Promise.reject(ENOTCONN);
-    const { kernel } = session;
+  askAside<T>(node: PerfuseNode, call: Asker, send: Send<T>): Promise<T> {
+    const gone = this.gone(node);
+    if (gone) return Promise.reject(gone);
+    const { kernel } = node.session;
     if (!("signal" in call)) return send(kernel, call);
     const answer = send(kernel, callerOf(call));
     const unique = kernel.lastUnique;
@@ -71,6 +71,12 @@ export class Context {
       answer.then(done, done);
     }
     return answer;
+  }
+
+  /** Why nobody can be asked about a node any more: its daemon is not the one of now, or has gone. */
+  gone({ session }: PerfuseNode): Errno | undefined {
+    if (session !== this.session) return ESTALE;
+    return session.over ? ENOTCONN : undefined;
   }
 
   /** What the daemon counted and we will not keep is given back. */

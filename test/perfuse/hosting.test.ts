@@ -191,6 +191,43 @@ describe("the end", () => {
     second.close();
   });
 
+  test("is told to who has written what was not yet synced, though the daemon knew neither FLUSH nor FSYNC", async () => {
+    const first = await stage({
+      LOOKUP: ({ text }) => entryOut(text(0) === "a" ? 5 : 6),
+      WRITE: ({ body }) => bytes(body.length - 40, 0),
+      FSYNC: () => ({ errno: 38 }),
+    });
+    const { hosting, node, root } = first;
+    const call = callOf();
+    const [a, b] = (await Promise.all(
+      ["a", "b"].map((name) => node.lookup(root, name, call)),
+    )) as PerfuseNode[] as [PerfuseNode, PerfuseNode];
+    const writer = fileOf(2);
+    for (const file of [a, b]) await node.open(file, writer, call);
+    const write = () => node.write(a, new Uint8Array(3), 0, call);
+    await write();
+    await node.close(a, writer, call);
+    await node.fsync(a, false, call);
+    await write();
+    const ends = async () => [
+      await codeOf(node.close(a, writer, call)),
+      await codeOf(node.fsync(a, true, call)),
+      await codeOf(node.fsync(a, false, call)),
+      // Nothing was written to this one.
+      await codeOf(node.fsync(b, false, call)),
+    ];
+    expect(await ends()).toEqual(["answered", "answered", "answered", "answered"]);
+    await write();
+    first.daemon.close();
+    await hosting.ended;
+    expect(await ends()).toEqual(["ENOTCONN", "ENOTCONN", "ENOTCONN", "answered"]);
+    const second = new Scripted();
+    await hosting.resume(second.socket);
+    expect(await ends()).toEqual(["ESTALE", "ESTALE", "ESTALE", "answered"]);
+    await hosting.close();
+    second.close();
+  });
+
   test("and what each of them knows is its own", async () => {
     const whole = (minor: number, flags = 0) =>
       bytes(initOut({ minor, flags }), new Uint8Array(minor < 23 ? 0 : 40));

@@ -122,6 +122,9 @@ async function close(
   call: Call,
 ): Promise<void> {
   if (!node.isOpen) throw EBADF;
+  // What a daemon took along, who may not know FLUSH, is lost.
+  const gone = node.dirty && context.gone(node);
+  if (gone) throw gone;
   if (context.options.flush === false || context.lacks("flush") || node.isDirectory) return;
   const writes = ((file?.flags ?? O.RDONLY) & O_ACCMODE) !== O.RDONLY;
   const handle = writes ? (node.write ?? node.read) : (node.read ?? node.write);
@@ -219,7 +222,10 @@ async function sync(
   call: Asker,
 ): Promise<void> {
   const feature = node.isDirectory ? "fsyncdir" : "fsync";
-  if (node.removed || context.lacks(feature)) return;
+  if (node.removed) return;
+  const gone = context.gone(node);
+  if (gone) throw gone;
+  if (context.lacks(feature)) return;
   const fh = (node.write ?? node.read)?.fh ?? 0;
   const fields = { fh, fsyncFlags: dataOnly ? FsyncFlags.FDATASYNC : 0 };
   // What is written from here on is not known to be durable.

@@ -5,6 +5,7 @@ import { isMounted, until } from "../../support/mounted.ts";
 import { calledAs, place, run } from "../../support/program.ts";
 import { example, unlimited, withExamples } from "./examples.ts";
 import { folder, hosted, nobodyLeft, scratch, sh } from "./support.ts";
+import { writer } from "./writer.ts";
 
 /*
  * libfuse's own examples, and what is asked of any daemon: a deadline, an end, a beginning anew.
@@ -94,6 +95,39 @@ withExamples("libfuse's examples", () => {
         } finally {
           await run(["umount", "--lazy", tmpfs]);
         }
+      },
+      MINUTE,
+    );
+
+  for (const options of ["allow_other", "allow_other,writeback", "allow_other,restart"])
+    test(
+      `a daemon's death between write(2) and fsync(2) or close(2) is told to who wrote (${options})`,
+      async () => {
+        await using on = scratch();
+        folder(on.at("below"), 0o777);
+        const program = await example("passthrough_ll", on.at("passthrough_ll"));
+        const source = `source=${on.at("below")}`;
+        const mount = await hosted([program, "-f", "-o", source, "{}"], { options });
+        try {
+          await using syncs = await writer(`${mount.directory}/a`, ["fsync", "close"]);
+          await using closes = await writer(`${mount.directory}/b`, ["close"]);
+          await using writes = await writer(`${mount.directory}/c`, ["write", "close"]);
+          process.kill(await pidOf(program), "SIGKILL");
+          const sign = options.includes("restart") ? "serves" : "is unmounted";
+          await until(() => mount.output().includes(sign), sign);
+          const [synced] = await syncs.end();
+          const [closed] = await closes.end();
+          const written = await writes.end();
+          const errors = ["ENOTCONN", "ESTALE", "EIO"];
+          expect(errors).toContain(synced as string);
+          expect(errors).toContain(closed as string);
+          expect(errors).toContain(written.at(-1) as string);
+          // Only the kernel's own cache takes a write without the daemon.
+          if (!options.includes("writeback")) expect(errors).toContain(written[0] as string);
+        } finally {
+          await mount.close();
+        }
+        await nobodyLeft(on.path);
       },
       MINUTE,
     );

@@ -1,10 +1,11 @@
 import { expect } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { isMounted, until } from "../../support/mounted.ts";
 import { processesOf, run } from "../../support/program.ts";
 import { folder, hosted, nobodyLeft, type Scratch, scratch, sh, withPrograms } from "./support.ts";
+import { writer } from "./writer.ts";
 
 /*
  * sshfs to a server on this machine, with keys and a configuration of the test's own.
@@ -165,6 +166,35 @@ withPrograms(
     expect(mount.output()).toMatch(/sshfs has ended[^;]*; .* is unmounted/);
   },
 );
+
+withPrograms(
+  "sshfs' death between write(2) and fsync(2) or close(2) is told to who wrote",
+  PROGRAMS,
+  async () => {
+    await using on = scratch();
+    await using there = await remote(on);
+    const mount = await hosted(there.command(true));
+    try {
+      await using syncs = await writer(`${mount.directory}/a`, ["fsync", "close"]);
+      await using closes = await writer(`${mount.directory}/b`, ["close"]);
+      const own = processesOf(`root@127.0.0.1:${on.at("root")}`);
+      const daemon = own.find((pid) => /^([^\0]*\/)?sshfs\0/.test(commandOf(pid)));
+      process.kill(daemon as number, "SIGKILL");
+      await until(() => mount.output().includes("is unmounted"), "the end of the daemon");
+      const errors = ["ENOTCONN", "EIO"];
+      expect(errors).toContain((await syncs.end())[0] as string);
+      expect(errors).toContain((await closes.end())[0] as string);
+    } finally {
+      await mount.close();
+    }
+    expect(mount.output()).toContain("sshfs has ended (SIGKILL)");
+    expect(mount.server.exitCode).toBe(2);
+  },
+);
+
+function commandOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/cmdline`, "latin1");
+}
 
 /** The processes of sshd's that serve a connection. */
 function sessionsOf(pid: number): number[] {
