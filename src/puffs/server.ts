@@ -212,6 +212,10 @@ export class PuffsServer implements Serving {
     if (!call.answered && !call.forgotten)
       length = this.#answer(call, error, failed ? call.row.message.size : outcome);
     else if (!call.answered) this.#count(call, error);
+    if (failed && call.forgotten && call.row.loses)
+      this.#connection.report(
+        `${call.row.name} failed with ${outcome.code} and nobody waits for it: data is lost`,
+      );
     this.#let(call);
     return length;
   }

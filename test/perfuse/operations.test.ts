@@ -650,6 +650,17 @@ describe("the rest", () => {
     await end();
   });
 
+  test("pathconf(2) has the limits of perfused, and ENOSYS for the rest", async () => {
+    const { daemon, node, root, end } = await stage();
+    // _PC_LINK_MAX, PATH_MAX, PIPE_BUF, CHOWN_RESTRICTED, NO_TRUNC, SYNC_IO, FILESIZEBITS, SYMLINK_MAX, 2_SYMLINKS of NetBSD
+    const names = [1, 5, 6, 7, 8, 10, 11, 12, 13];
+    const limits = await Promise.all(names.map((name) => node.pathconf(root, name, callOf())));
+    expect(limits).toEqual([32767, 1024, 512, 1, 1, 1, 42, 1024, 1]);
+    expect(await codeOf(node.pathconf(root, 2, callOf()))).toBe("ENOSYS");
+    expect(daemon.heard()).toEqual([]);
+    await end();
+  });
+
   test("what came after 7.13 is not asked at 7.13", async () => {
     const { hosting, end } = await stage();
     const { fallocate, fdiscard, seek, copyRange, tmpfile } = hosting.fileSystem.node;

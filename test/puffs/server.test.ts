@@ -429,3 +429,13 @@ test("a symbolic link may lead to nothing at all, or 1023 bytes far", async () =
     expect(await kernel.readlink(newnode, ROOT)).toBe(target);
   }
 });
+
+test("a write that fails and nobody waits for is reported", async () => {
+  for (const fails of [() => EIO, () => Promise.reject(EIO)]) {
+    const { kernel, reports } = rig(system({ write: fails }));
+    const { newnode } = await find(kernel, "file");
+    kernel.writeBack(newnode, 0, new Uint8Array(3));
+    await Bun.sleep(0);
+    expect(reports).toEqual(["WRITE failed with EIO and nobody waits for it: data is lost"]);
+  }
+});
