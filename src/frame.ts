@@ -35,6 +35,36 @@ export function frameOf(request: Uint8Array, reply: Uint8Array): Frame {
   };
 }
 
+/**
+ * A message, or what is left of one, in a buffer that the next one is put into as well: whoever is given it keeps nothing of it beyond the
+ * call without copying.
+ */
+export class Span {
+  /** All of the buffer. */
+  readonly bytes: Uint8Array;
+  /** Of the same bytes. */
+  readonly view: DataView;
+  readonly start: number;
+  readonly length: number;
+
+  constructor(bytes: Uint8Array, view = viewOf(bytes), start = 0, length = bytes.length - start) {
+    this.bytes = bytes;
+    this.view = view;
+    this.start = start;
+    this.length = length;
+  }
+
+  /** What is behind the first `count` bytes, of which there are so many. */
+  after(count: number): Span {
+    return new Span(this.bytes, this.view, this.start + count, this.length - count);
+  }
+
+  /** Nothing but its bytes, as a view. */
+  part(): Uint8Array {
+    return this.bytes.subarray(this.start, this.start + this.length);
+  }
+}
+
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

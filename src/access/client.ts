@@ -144,7 +144,7 @@ export class Client {
       }
     } finally {
       // Nobody is told what RELEASEDIR says.
-      await this.#kernel.releasedir(id, { fh, flags }).catch(() => {});
+      await this.#kernel.releasedir(id, { fh, flags }, KERNEL).catch(() => {});
     }
   }
 
@@ -301,7 +301,7 @@ export class Client {
 
   async #release(id: Foreign, fh: Foreign, flags: number): Promise<void> {
     // Nobody is told what RELEASE says.
-    await this.#kernel.release(id, { fh, flags }).catch(() => {});
+    await this.#kernel.release(id, { fh, flags }, KERNEL).catch(() => {});
   }
 }
 

@@ -1,5 +1,5 @@
 import { Errno } from "../errno.ts";
-import type { Serving } from "../frame.ts";
+import { type Serving, Span } from "../frame.ts";
 import { Connection } from "../fuse/connection.ts";
 import { InitFlags, union } from "../fuse/flags.ts";
 import { connect } from "../fuse/loopback.ts";
@@ -79,7 +79,7 @@ export async function access(request: AccessRequest): Promise<Access> {
   };
   await kernel.init({ flags: union(InitFlags.BIG_WRITES, InitFlags.MAX_PAGES) });
   connection.notify = async (message) => {
-    kernel.receive(message);
+    kernel.receive(new Span(message));
     return message.length;
   };
   usermount.connect(connection, close);

@@ -1,11 +1,11 @@
 import { Errno, type ErrnoName, errnoOf } from "../errno.ts";
-import { viewOf } from "../frame.ts";
+import { type Span, viewOf } from "../frame.ts";
 import { errnoName } from "./errno.ts";
 import { Constants } from "./flags.ts";
 import { type Foreign, InHeader } from "./foreign.ts";
 import { decodeNotification, type Notification } from "./notification.ts";
 import { Opcode } from "./opcodes.ts";
-import { encode, Refusal } from "./parts.ts";
+import { dataPart, type Part, Refusal, structPart } from "./parts.ts";
 import { InterruptIn, OutHeader } from "./structs.ts";
 
 /** In whose name the kernel asks. */
@@ -15,6 +15,8 @@ export interface Caller {
   readonly pid: number;
   /** Only create, mknod, mkdir and tmpfile tell it. Left out: 0. */
   readonly umask?: number;
+  /** Called when a request of this caller's has its answer, or never will, before whoever awaits that goes on. */
+  answered?(): void;
 }
 
 /** The kernel itself: INIT, DESTROY, FORGET and what has no process behind it. */
@@ -31,7 +33,7 @@ export interface KernelEvents {
   readonly onReply?: (unique: number, code: ErrnoName | undefined) => void;
 }
 
-/** A request on its way; `message` is the whole of it. */
+/** A request on its way; `message` is the whole of it, valid during the call. */
 export interface SentRequest {
   readonly opcode: number;
   readonly unique: Foreign;
@@ -55,10 +57,11 @@ export class ProtocolFault extends Error {
 }
 
 /** Takes the answer out of the bytes after the header, which are valid during the call. Throws if they are none. */
-export type Decode<T> = (body: Uint8Array) => T;
+export type Decode<T> = (body: Span) => T;
 
 interface Pending {
   readonly opcode: number;
+  readonly caller: Caller;
   readonly decode: Decode<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -89,8 +92,15 @@ export class Exchange {
   protected keeps = false;
   /** Some were sent twice: there may be an answer too many. */
   #hasResent = false;
+  /** What messages are put together in, and how it is seen as the last of them. */
+  #buffer = new Uint8Array(FIRST_ROOM);
+  #view = viewOf(this.#buffer);
+  #message = this.#buffer;
 
-  /** `send` owns the message it is given; it may answer before it returns. What it throws rejects the request. */
+  /**
+   * The message that `send` is given is valid during the call; it may be answered before that returns. What it throws rejects the
+   * request.
+   */
   constructor(send: (message: Uint8Array) => void, events: KernelEvents = {}) {
     this.#send = send;
     this.#events = events;
@@ -108,7 +118,7 @@ export class Exchange {
     caller: Caller,
     body: Uint8Array,
   ): { unique: number; reply: Promise<Uint8Array> } {
-    const reply = this.ask(opcode, nodeid, caller, (bytes) => bytes.slice(), body);
+    const reply = this.ask(opcode, nodeid, caller, copyOf, dataPart(body));
     return { unique: this.lastUnique, reply };
   }
 
@@ -118,29 +128,29 @@ export class Exchange {
     nodeid: Foreign,
     caller: Caller,
     decode: Decode<T>,
-    ...parts: readonly Uint8Array[]
+    ...parts: readonly Part[]
   ): Promise<T> {
     const unique = this.lastUnique + STEP;
     this.lastUnique = unique;
     return new Promise<T>((resolve, reject) => {
+      const settle = resolve as Pending["resolve"];
       const pending: Pending = {
-        ...{ opcode, decode, resolve: resolve as Pending["resolve"], reject },
+        ...{ opcode, caller, decode, resolve: settle, reject },
         message: undefined,
       };
       this.#pending.set(unique, pending);
       try {
         const message = this.#post(opcode, unique, nodeid, caller, parts, true);
-        if (this.keeps) pending.message = message;
+        if (this.keeps) pending.message = message.slice();
       } catch (error) {
         this.#pending.delete(unique);
-        this.#events.onReply?.(unique, errnoOf(error) ?? "EIO");
-        reject(error as Error);
+        this.#refuse(unique, pending, errnoOf(error) ?? "EIO", error as Error);
       }
     });
   }
 
   /** Send what gets no reply. */
-  tell(opcode: number, nodeid: Foreign, caller: Caller, ...parts: readonly Uint8Array[]): void {
+  tell(opcode: number, nodeid: Foreign, caller: Caller, ...parts: readonly Part[]): void {
     this.lastUnique += STEP;
     this.#post(opcode, this.lastUnique, nodeid, caller, parts, false);
   }
@@ -151,7 +161,7 @@ export class Exchange {
     opcode: number,
     nodeid: Foreign,
     caller: Caller,
-    ...parts: readonly Uint8Array[]
+    ...parts: readonly Part[]
   ): void {
     this.#post(opcode, unique, nodeid, caller, parts, false);
   }
@@ -159,7 +169,7 @@ export class Exchange {
   /** Its caller got a signal. Nothing happens if the request is answered already or the server does not know INTERRUPT. */
   interrupt(unique: number): void {
     if (!this.#interrupts || !this.#pending.has(unique)) return;
-    const body = encode(InterruptIn, { unique: BigInt(unique) });
+    const body = structPart(InterruptIn, { unique: BigInt(unique) });
     this.#post(Opcode.INTERRUPT, unique + 1, 0, KERNEL, [body], false);
   }
 
@@ -168,10 +178,10 @@ export class Exchange {
     unique: Foreign,
     nodeid: Foreign,
     caller: Caller,
-    parts: readonly Uint8Array[],
+    parts: readonly Part[],
     asks: boolean,
   ): Uint8Array {
-    const message = messageOf(opcode, unique, nodeid, caller, parts);
+    const message = this.#compose(opcode, unique, nodeid, caller, parts);
     this.#events.onRequest?.({ opcode, unique, nodeid, message, asks });
     this.#send(message);
     return message;
@@ -191,18 +201,41 @@ export class Exchange {
     }
   }
 
+  #compose(
+    opcode: number,
+    unique: Foreign,
+    nodeid: Foreign,
+    { uid, gid, pid }: Caller,
+    parts: readonly Part[],
+  ): Uint8Array {
+    let len = InHeader.size;
+    for (const part of parts) len += part.size;
+    if (len > this.#buffer.length) {
+      this.#buffer = new Uint8Array(2 * len);
+      this.#view = viewOf(this.#buffer);
+      this.#message = this.#buffer;
+    }
+    const bytes = this.#buffer;
+    const view = this.#view;
+    InHeader.write(view, 0, { len, opcode, unique, nodeid, uid, gid, pid, totalExtlen: 0 });
+    let end = InHeader.size;
+    for (const part of parts) {
+      part.put(bytes, view, end);
+      end += part.size;
+    }
+    if (this.#message.length !== len) this.#message = bytes.subarray(0, len);
+    return this.#message;
+  }
+
   /** The server is gone: everything outstanding fails, as after an abort of the connection. */
   end(code: ErrnoName = "ENOTCONN"): void {
     const all = [...this.#pending];
     this.#pending.clear();
-    for (const [unique, { reject }] of all) {
-      this.#events.onReply?.(unique, code);
-      reject(new Errno(code));
-    }
+    for (const [unique, pending] of all) this.#refuse(unique, pending, code);
   }
 
   /** A message of the server's: a reply or a notification. Copied where it must be kept; never throws. */
-  receive(message: Uint8Array): void {
+  receive(message: Span): void {
     try {
       this.#accept(message);
     } catch (error) {
@@ -210,13 +243,13 @@ export class Exchange {
     }
   }
 
-  #accept(message: Uint8Array): void {
+  #accept(message: Span): void {
     if (message.length < OutHeader.size) throw new Refusal(`a message of ${message.length} bytes`);
-    const view = viewOf(message);
-    const len = view.getUint32(OutHeader.offsets.len, true);
-    const error = view.getInt32(OutHeader.offsets.error, true);
-    const unique = readUnique(view, this.keeps);
-    const body = message.subarray(OutHeader.size);
+    const { view, start } = message;
+    const len = view.getUint32(start + OutHeader.offsets.len, true);
+    const error = view.getInt32(start + OutHeader.offsets.error, true);
+    const unique = readUnique(view, start + OutHeader.offsets.unique, this.keeps);
+    const body = message.after(OutHeader.size);
     if (unique === 0) {
       if (len !== message.length)
         throw new Refusal(`a notification of ${message.length} bytes says ${len}`);
@@ -238,20 +271,23 @@ export class Exchange {
       if (error !== 0 && body.length > 0)
         throw new Refusal(`error ${error} with ${body.length} bytes`);
       if (error !== 0) {
-        const code = nameOf(error);
-        this.#events.onReply?.(unique, code);
-        pending.reject(new Errno(code));
-      } else {
-        const value = pending.decode(body);
-        this.#events.onReply?.(unique, undefined);
-        pending.resolve(value);
+        this.#refuse(unique, pending, nameOf(error));
+        return;
       }
+      const value = pending.decode(body);
+      this.#events.onReply?.(unique, undefined);
+      pending.caller.answered?.();
+      pending.resolve(value);
     } catch (cause) {
-      const code = cause instanceof Errno ? cause.code : "EPROTO";
-      this.#events.onReply?.(unique, code);
-      pending.reject(new Errno(code));
+      this.#refuse(unique, pending, cause instanceof Errno ? cause.code : "EPROTO");
       this.#fault(cause, pending.opcode);
     }
+  }
+
+  #refuse(unique: number, pending: Pending, code: ErrnoName, error: Error = new Errno(code)): void {
+    this.#events.onReply?.(unique, code);
+    pending.caller.answered?.();
+    pending.reject(error);
   }
 
   /** ENOSYS: never again. EAGAIN: the server has not seen the request yet; ask again while it matters. */
@@ -272,32 +308,12 @@ function nameOf(error: number): ErrnoName {
   return errnoOf({ code: errnoName(-error) }) ?? "EIO";
 }
 
-function messageOf(
-  opcode: number,
-  unique: Foreign,
-  nodeid: Foreign,
-  { uid, gid, pid }: Caller,
-  parts: readonly Uint8Array[],
-): Uint8Array {
-  const len = parts.reduce((sum, part) => sum + part.length, InHeader.size);
-  const message = new Uint8Array(len);
-  InHeader.write(viewOf(message), 0, {
-    len,
-    opcode,
-    unique,
-    nodeid,
-    uid,
-    gid,
-    pid,
-    totalExtlen: 0,
-  });
-  let end = InHeader.size;
-  for (const part of parts) {
-    message.set(part, end);
-    end += part.length;
-  }
-  return message;
+function copyOf(body: Span): Uint8Array {
+  return body.part().slice();
 }
+
+/** Bytes that the buffer of messages begins with: all requests but those that bring data are shorter. */
+const FIRST_ROOM = 8192;
 
 const WORD = 2 ** 32;
 
@@ -309,8 +325,7 @@ const LAST_OF_UNIQUE = InHeader.offsets.unique + 7;
  * By halves, for the structs' `unique` is a bigint. What is beyond 2 ** 53 is none of ours, precise or not. `resent`: without the bit that a
  * request has which was sent again, as the server gives it back.
  */
-function readUnique(view: DataView, resent: boolean): number {
-  const at = OutHeader.offsets.unique;
+function readUnique(view: DataView, at: number, resent: boolean): number {
   const high = view.getUint32(at + 4, true);
   return view.getUint32(at, true) + (resent ? high & 0x7fffffff : high) * WORD;
 }

@@ -1,4 +1,5 @@
 import { Errno } from "../errno.ts";
+import { Span } from "../frame.ts";
 import { S_IFMT } from "../mode.ts";
 import { decodeName } from "../name.ts";
 import type { Of } from "../struct.ts";
@@ -13,7 +14,16 @@ import { Constants, common, has, InitFlags, initFlags, initWords } from "./flags
 import type { Foreign } from "./foreign.ts";
 import * as foreign from "./foreign.ts";
 import { Opcode } from "./opcodes.ts";
-import { decodeHead, decodeWhole, encode, encodeNames, type Layout, Refusal } from "./parts.ts";
+import {
+  dataPart,
+  decodeHead,
+  decodeWhole,
+  type Layout,
+  namesPart,
+  type Part,
+  Refusal,
+  structPart,
+} from "./parts.ts";
 import * as wire from "./structs.ts";
 
 export {
@@ -62,8 +72,8 @@ export class FuseKernel extends Exchange {
     const major = Constants.KERNEL_VERSION;
     this.minor = minor;
     const fields = { major, minor, maxReadahead, ...initWords(offered) };
-    const body = encode(wire.InitIn.at(minor), fields);
-    const out = await this.ask(Opcode.INIT, 0, KERNEL, (bytes) => initOut(bytes), body);
+    const body = structPart(wire.InitIn.at(minor), fields);
+    const out = await this.ask(Opcode.INIT, 0, KERNEL, initOut, body);
     if (out.major !== major)
       throw new Errno("EPROTO", `the server speaks ${out.major}.${out.minor}`);
     this.minor = Math.min(minor, out.minor);
@@ -83,18 +93,18 @@ export class FuseKernel extends Exchange {
 
   /** `nodeid` 0 in the answer: there is no such name, and that may be believed for `entryValid`. */
   lookup(parent: Foreign, name: string, caller: Caller): Promise<Entry> {
-    return this.ask(Opcode.LOOKUP, parent, caller, this.#entry, encodeNames(name));
+    return this.ask(Opcode.LOOKUP, parent, caller, this.#entry, namesPart(name));
   }
 
   /** Takes back lookups: each answer that brought a node counted one. */
   forget(nodeid: Foreign, nlookup: number, caller = KERNEL): void {
-    this.tell(Opcode.FORGET, nodeid, caller, encode(wire.ForgetIn, { nlookup }));
+    this.tell(Opcode.FORGET, nodeid, caller, structPart(wire.ForgetIn, { nlookup }));
   }
 
   /** 7.16. */
   batchForget(forgets: readonly Of<typeof foreign.ForgetOne>[]): void {
-    const head = encode(wire.BatchForgetIn, { count: forgets.length });
-    const each = forgets.map((one) => encode(foreign.ForgetOne, one));
+    const head = structPart(wire.BatchForgetIn, { count: forgets.length });
+    const each = forgets.map((one) => structPart(foreign.ForgetOne, one));
     this.tell(Opcode.BATCH_FORGET, 0, KERNEL, head, ...each);
   }
 
@@ -129,7 +139,7 @@ export class FuseKernel extends Exchange {
   }
 
   symlink(parent: Foreign, name: string, text: string, caller: Caller): Promise<Entry> {
-    return this.ask(Opcode.SYMLINK, parent, caller, this.#child, encodeNames(name, text));
+    return this.ask(Opcode.SYMLINK, parent, caller, this.#child, namesPart(name, text));
   }
 
   mknod(
@@ -139,7 +149,7 @@ export class FuseKernel extends Exchange {
     caller: Caller,
   ): Promise<Entry> {
     const body = this.#in(wire.MknodIn, this.#masked(fields, caller));
-    return this.ask(Opcode.MKNOD, parent, caller, this.#child, body, encodeNames(name));
+    return this.ask(Opcode.MKNOD, parent, caller, this.#child, body, namesPart(name));
   }
 
   mkdir(
@@ -149,15 +159,15 @@ export class FuseKernel extends Exchange {
     caller: Caller,
   ): Promise<Entry> {
     const body = this.#in(wire.MkdirIn, this.#masked(fields, caller));
-    return this.ask(Opcode.MKDIR, parent, caller, this.#child, body, encodeNames(name));
+    return this.ask(Opcode.MKDIR, parent, caller, this.#child, body, namesPart(name));
   }
 
   unlink(parent: Foreign, name: string, caller: Caller): Promise<void> {
-    return this.ask(Opcode.UNLINK, parent, caller, nothing, encodeNames(name));
+    return this.ask(Opcode.UNLINK, parent, caller, nothing, namesPart(name));
   }
 
   rmdir(parent: Foreign, name: string, caller: Caller): Promise<void> {
-    return this.ask(Opcode.RMDIR, parent, caller, nothing, encodeNames(name));
+    return this.ask(Opcode.RMDIR, parent, caller, nothing, namesPart(name));
   }
 
   rename(
@@ -168,7 +178,7 @@ export class FuseKernel extends Exchange {
     caller: Caller,
   ): Promise<void> {
     const body = this.#in(foreign.RenameIn, { newdir });
-    return this.ask(Opcode.RENAME, parent, caller, nothing, body, encodeNames(name, newName));
+    return this.ask(Opcode.RENAME, parent, caller, nothing, body, namesPart(name, newName));
   }
 
   /** 7.23. */
@@ -181,12 +191,12 @@ export class FuseKernel extends Exchange {
     caller: Caller,
   ): Promise<void> {
     const body = this.#in(foreign.Rename2In, { newdir, flags });
-    return this.ask(Opcode.RENAME2, parent, caller, nothing, body, encodeNames(name, newName));
+    return this.ask(Opcode.RENAME2, parent, caller, nothing, body, namesPart(name, newName));
   }
 
   link(oldnodeid: Foreign, parent: Foreign, name: string, caller: Caller): Promise<Entry> {
     const body = this.#in(foreign.LinkIn, { oldnodeid });
-    return this.ask(Opcode.LINK, parent, caller, this.#child, body, encodeNames(name));
+    return this.ask(Opcode.LINK, parent, caller, this.#child, body, namesPart(name));
   }
 
   open(nodeid: Foreign, fields: In<typeof wire.OpenIn>, caller: Caller): Promise<Open> {
@@ -206,13 +216,13 @@ export class FuseKernel extends Exchange {
     caller: Caller,
   ): Promise<Created> {
     const body = this.#in(wire.CreateIn, this.#masked(fields, caller));
-    return this.ask(Opcode.CREATE, parent, caller, this.#created, body, encodeNames(name));
+    return this.ask(Opcode.CREATE, parent, caller, this.#created, body, namesPart(name));
   }
 
   /** 7.37. The name is one that Linux makes up; servers have no use for it. */
   tmpfile(parent: Foreign, fields: In<typeof wire.CreateIn>, caller: Caller): Promise<Created> {
     const body = this.#in(wire.CreateIn, this.#masked(fields, caller));
-    return this.ask(Opcode.TMPFILE, parent, caller, this.#created, body, encodeNames("#tmp"));
+    return this.ask(Opcode.TMPFILE, parent, caller, this.#created, body, namesPart("#tmp"));
   }
 
   /** At most `size` bytes, as a copy. */
@@ -229,11 +239,11 @@ export class FuseKernel extends Exchange {
     caller: Caller,
   ): Promise<number> {
     const body = this.#in(foreign.ReadIn, { ...fields, size: into.length });
-    const decode = (bytes: Uint8Array) => {
-      if (bytes.length > into.length)
-        throw new Refusal(`${bytes.length} bytes where ${into.length} were asked for`);
-      into.set(bytes);
-      return bytes.length;
+    const decode = (out: Span) => {
+      if (out.length > into.length)
+        throw new Refusal(`${out.length} bytes where ${into.length} were asked for`);
+      into.set(out.part());
+      return out.length;
     };
     return this.ask(Opcode.READ, nodeid, caller, decode, body);
   }
@@ -246,18 +256,14 @@ export class FuseKernel extends Exchange {
     caller: Caller,
   ): Promise<number> {
     const body = this.#in(foreign.WriteIn, { ...fields, size: data.length });
-    return this.ask(Opcode.WRITE, nodeid, caller, this.#written(data.length), body, data);
+    return this.ask(Opcode.WRITE, nodeid, caller, this.#written(data.length), body, dataPart(data));
   }
 
-  release(nodeid: Foreign, fields: In<typeof foreign.ReleaseIn>, caller = KERNEL): Promise<void> {
+  release(nodeid: Foreign, fields: In<typeof foreign.ReleaseIn>, caller: Caller): Promise<void> {
     return this.ask(Opcode.RELEASE, nodeid, caller, nothing, this.#in(foreign.ReleaseIn, fields));
   }
 
-  releasedir(
-    nodeid: Foreign,
-    fields: In<typeof foreign.ReleaseIn>,
-    caller = KERNEL,
-  ): Promise<void> {
+  releasedir(nodeid: Foreign, fields: In<typeof foreign.ReleaseIn>, caller: Caller): Promise<void> {
     return this.ask(
       Opcode.RELEASEDIR,
       nodeid,
@@ -292,21 +298,21 @@ export class FuseKernel extends Exchange {
     caller: Caller,
   ): Promise<void> {
     const layout = wire.SetxattrIn.at(this.agreed("SETXATTR_EXT") ? this.minor : 32);
-    const body = encode(layout, { ...fields, size: value.length });
-    const names = encodeNames(name);
-    return this.ask(Opcode.SETXATTR, nodeid, caller, nothing, body, names, value);
+    const body = structPart(layout, { ...fields, size: value.length });
+    const names = namesPart(name);
+    return this.ask(Opcode.SETXATTR, nodeid, caller, nothing, body, names, dataPart(value));
   }
 
   /** The value, at most `size` (above 0) bytes; ERANGE if it is longer. */
   getxattr(nodeid: Foreign, name: string, size: number, caller: Caller): Promise<Uint8Array> {
     const body = this.#in(wire.GetxattrIn, { size });
-    return this.ask(Opcode.GETXATTR, nodeid, caller, upTo(size), body, encodeNames(name));
+    return this.ask(Opcode.GETXATTR, nodeid, caller, upTo(size), body, namesPart(name));
   }
 
   /** How long the value is. */
   getxattrSize(nodeid: Foreign, name: string, caller: Caller): Promise<number> {
     const body = this.#in(wire.GetxattrIn, { size: 0 });
-    return this.ask(Opcode.GETXATTR, nodeid, caller, this.#xattrSize, body, encodeNames(name));
+    return this.ask(Opcode.GETXATTR, nodeid, caller, this.#xattrSize, body, namesPart(name));
   }
 
   /** The names, each with a NUL, at most `size` (above 0) bytes; ERANGE if there is more. */
@@ -322,7 +328,7 @@ export class FuseKernel extends Exchange {
   }
 
   removexattr(nodeid: Foreign, name: string, caller: Caller): Promise<void> {
-    return this.ask(Opcode.REMOVEXATTR, nodeid, caller, nothing, encodeNames(name));
+    return this.ask(Opcode.REMOVEXATTR, nodeid, caller, nothing, namesPart(name));
   }
 
   access(nodeid: Foreign, mask: number, caller: Caller): Promise<void> {
@@ -358,11 +364,11 @@ export class FuseKernel extends Exchange {
     caller: Caller,
   ): Promise<Of<typeof wire.IoctlOut> & { readonly data: Uint8Array }> {
     const body = this.#in(foreign.IoctlIn, { ...fields, inSize: data.length });
-    const decode = (bytes: Uint8Array) => {
-      const out = decodeHead(wire.IoctlOut, bytes);
-      return { ...out, data: upTo(fields.outSize ?? 0)(bytes.subarray(wire.IoctlOut.size)) };
+    const decode = (out: Span) => {
+      const head = decodeHead(wire.IoctlOut, out);
+      return { ...head, data: upTo(fields.outSize ?? 0)(out.after(wire.IoctlOut.size)) };
     };
-    return this.ask(Opcode.IOCTL, nodeid, caller, decode, body, data);
+    return this.ask(Opcode.IOCTL, nodeid, caller, decode, body, dataPart(data));
   }
 
   /** 7.11. Which events hold. */
@@ -389,7 +395,7 @@ export class FuseKernel extends Exchange {
     caller: Caller,
   ): Promise<DirectoryEntry[]> {
     const bounded = upTo(fields.size ?? 0);
-    const decode = (bytes: Uint8Array) => someOf(decodeDirents(bounded(bytes)), bytes);
+    const decode = (out: Span) => someOf(decodeDirents(bounded(out)), out);
     return this.ask(Opcode.READDIR, nodeid, caller, decode, this.#in(foreign.ReaddirIn, fields));
   }
 
@@ -400,8 +406,8 @@ export class FuseKernel extends Exchange {
     caller: Caller,
   ): Promise<DirectoryEntryPlus[]> {
     const bounded = upTo(fields.size ?? 0);
-    const decode = (bytes: Uint8Array) =>
-      someOf(decodeDirentsPlus(bounded(bytes), foreign.EntryOut.at(this.minor)), bytes);
+    const decode = (out: Span) =>
+      someOf(decodeDirentsPlus(bounded(out), foreign.EntryOut.at(this.minor)), out);
     return this.ask(
       Opcode.READDIRPLUS,
       nodeid,
@@ -458,15 +464,15 @@ export class FuseKernel extends Exchange {
   /** The answer to the notification "retrieve", 7.15. */
   notifyReply(notifyUnique: Foreign, nodeid: Foreign, offset: number, data: Uint8Array): void {
     const body = this.#in(wire.NotifyRetrieveIn, { offset, size: data.length });
-    this.tellAs(notifyUnique, Opcode.NOTIFY_REPLY, nodeid, KERNEL, body, data);
+    this.tellAs(notifyUnique, Opcode.NOTIFY_REPLY, nodeid, KERNEL, body, dataPart(data));
   }
 
-  #in<T extends object>(layout: Versioned<T>, fields: Partial<T>): Uint8Array {
-    return encode(layout.at(this.minor), fields);
+  #in<T extends object>(layout: Versioned<T>, fields: Partial<T>): Part {
+    return structPart(layout.at(this.minor), fields);
   }
 
   #out<T>(layout: Versioned<T>): Decode<T> {
-    return (bytes) => decodeWhole(layout.at(this.minor), bytes);
+    return (out) => decodeWhole(layout.at(this.minor), out);
   }
 
   /** The umask goes along, and is applied unless the server said DONT_MASK. */
@@ -475,31 +481,31 @@ export class FuseKernel extends Exchange {
     return { ...fields, mode: this.agreed("DONT_MASK") ? mode : mode & ~umask, umask };
   }
 
-  #attr: Decode<Attr> = (bytes) => {
-    const out = decodeWhole(wire.AttrOut.at(this.minor), bytes);
-    checkKind(out.attr.mode);
-    return out;
+  #attr: Decode<Attr> = (out) => {
+    const fields = decodeWhole(wire.AttrOut.at(this.minor), out);
+    checkKind(fields.attr.mode);
+    return fields;
   };
 
-  #entry: Decode<Entry> = (bytes) => {
-    const entry = decodeWhole(foreign.EntryOut.at(this.minor), bytes);
+  #entry: Decode<Entry> = (out) => {
+    const entry = decodeWhole(foreign.EntryOut.at(this.minor), out);
     if (entry.nodeid !== 0) this.#checkKept(entry);
     return entry;
   };
 
   /** Of what was just made: it has a node, and not the root's. */
-  #child: Decode<Entry> = (bytes) => {
-    const entry = decodeWhole(foreign.EntryOut.at(this.minor), bytes);
+  #child: Decode<Entry> = (out) => {
+    const entry = decodeWhole(foreign.EntryOut.at(this.minor), out);
     if (entry.nodeid === 0 || entry.nodeid === Constants.ROOT_ID)
       throw new Refusal(`node ${entry.nodeid} for what was made`);
     this.#checkKept(entry);
     return entry;
   };
 
-  #created: Decode<Created> = (bytes) => {
+  #created: Decode<Created> = (out) => {
     const { size } = foreign.EntryOut.at(this.minor);
-    const open = this.#out(foreign.OpenOut)(bytes.subarray(Math.min(size, bytes.length)));
-    return { ...this.#child(bytes.subarray(0, size)), open };
+    const open = this.#out(foreign.OpenOut)(out.after(Math.min(size, out.length)));
+    return { ...this.#child(new Span(out.bytes, out.view, out.start, size)), open };
   };
 
   /** A node that we refuse was counted all the same. */
@@ -513,14 +519,14 @@ export class FuseKernel extends Exchange {
   }
 
   #written(length: number): Decode<number> {
-    return (bytes) => {
-      const { size } = this.#out(wire.WriteOut)(bytes);
+    return (out) => {
+      const { size } = decodeWhole(wire.WriteOut, out);
       if (size > length) throw new Refusal(`${size} bytes taken of ${length}`);
       return size;
     };
   }
 
-  #xattrSize: Decode<number> = (bytes) => this.#out(wire.GetxattrOut)(bytes).size;
+  #xattrSize: Decode<number> = (out) => this.#out(wire.GetxattrOut)(out).size;
 }
 
 interface Versioned<T> extends Layout<T> {
@@ -528,35 +534,33 @@ interface Versioned<T> extends Layout<T> {
 }
 
 /** The reply to INIT is as long as its server likes: what is missing is zero (fs/fuse/inode.c: out_argvar). */
-function initOut(bytes: Uint8Array): Of<typeof wire.InitOut> {
+function initOut(out: Span): Of<typeof wire.InitOut> {
   const least = wire.InitOut.at(4).size;
-  if (bytes.length < least) throw new Refusal(`INIT answered with ${bytes.length} bytes`);
+  if (out.length < least) throw new Refusal(`INIT answered with ${out.length} bytes`);
   const whole = new Uint8Array(wire.InitOut.size);
-  whole.set(bytes.subarray(0, whole.length));
-  return decodeWhole(wire.InitOut, whole);
+  whole.set(out.part().subarray(0, whole.length));
+  return decodeWhole(wire.InitOut, new Span(whole));
 }
 
-function nothing(bytes: Uint8Array): void {
-  if (bytes.length > 0) throw new Refusal(`${bytes.length} bytes where none are due`);
+function nothing({ length }: Span): void {
+  if (length > 0) throw new Refusal(`${length} bytes where none are due`);
 }
 
 function upTo(size: number): Decode<Uint8Array> {
-  return (bytes) => {
-    if (bytes.length > size)
-      throw new Refusal(`${bytes.length} bytes where ${size} were asked for`);
-    return bytes.slice();
+  return (out) => {
+    if (out.length > size) throw new Refusal(`${out.length} bytes where ${size} were asked for`);
+    return out.part().slice();
   };
 }
 
 /** Bytes that hold no entry would look like the end of the directory. */
-function someOf<Entry>(entries: Entry[], bytes: Uint8Array): Entry[] {
-  if (entries.length === 0 && bytes.length > 0)
-    throw new Refusal(`${bytes.length} bytes without an entry`);
+function someOf<Entry>(entries: Entry[], { length }: Span): Entry[] {
+  if (entries.length === 0 && length > 0) throw new Refusal(`${length} bytes without an entry`);
   return entries;
 }
 
-function target(bytes: Uint8Array): string {
-  return decodeName(bytes, 0, bytes.length);
+function target({ bytes, start, length }: Span): string {
+  return decodeName(bytes, start, start + length);
 }
 
 const KINDS: ReadonlySet<number> = new Set([

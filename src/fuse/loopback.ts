@@ -1,5 +1,5 @@
 import { isPromise } from "../awaitable.ts";
-import { type Frame, frameOf, type Serving } from "../frame.ts";
+import { type Frame, frameOf, type Serving, Span } from "../frame.ts";
 import { FuseKernel, type KernelEvents } from "./kernel.ts";
 
 /** The largest message: 1 MiB of data, and a page for what goes before it. */
@@ -17,7 +17,7 @@ export function connect(serving: Serving, events: KernelEvents = {}): FuseKernel
     frame.request.set(message);
     frame.length = message.length;
     const replied = (length: number) => {
-      if (length > 0) kernel.receive(frame.reply.subarray(0, length));
+      if (length > 0) kernel.receive(new Span(frame.reply, frame.replyView, 0, length));
       if (!frame.lost) idle.push(frame);
     };
     const length = serving.serve(frame);

@@ -1,4 +1,4 @@
-import { viewOf } from "../frame.ts";
+import type { Span } from "../frame.ts";
 import { decodeName } from "../name.ts";
 import { foreign64, type Of, struct } from "../struct.ts";
 import { Notify } from "./flags.ts";
@@ -26,7 +26,7 @@ export type Notification =
   | { readonly type: "prune"; readonly nodeids: readonly Foreign[] };
 
 /** `body` is what follows the header; `data` of "store" is a view of it. Throws if it is none of the above. */
-export function decodeNotification(code: number, body: Uint8Array): Notification {
+export function decodeNotification(code: number, body: Span): Notification {
   switch (code) {
     case Notify.POLL:
       return { type: "poll", ...decodeWhole(NotifyPollWakeupOut, body) };
@@ -47,7 +47,7 @@ export function decodeNotification(code: number, body: Uint8Array): Notification
     }
     case Notify.STORE: {
       const fields = decodeHead(NotifyStoreOut, body);
-      const data = body.subarray(NotifyStoreOut.size);
+      const data = body.after(NotifyStoreOut.size).part();
       if (data.length !== fields.size)
         throw new Refusal(`STORE of ${fields.size} brings ${data.length}`);
       return { type: "store", ...fields, data };
@@ -66,18 +66,18 @@ export function decodeNotification(code: number, body: Uint8Array): Notification
 }
 
 /** With a NUL after it, which `length` does not count. */
-function nameAfter(start: number, length: number, body: Uint8Array): string {
-  if (body.length !== start + length + 1)
+function nameAfter(size: number, length: number, body: Span): string {
+  if (body.length !== size + length + 1)
     throw new Refusal(`a name of ${length} in ${body.length} bytes`);
-  return decodeName(body, start, start + length);
+  const start = body.start + size;
+  return decodeName(body.bytes, start, start + length);
 }
 
-function nodeidsIn(body: Uint8Array): Foreign[] {
+function nodeidsIn(body: Span): Foreign[] {
   const { count } = decodeHead(NotifyPruneOut, body);
-  const start = NotifyPruneOut.size;
-  if (body.length !== start + count * PruneId.size)
+  const { view, start, length } = body.after(NotifyPruneOut.size);
+  if (length !== count * PruneId.size)
     throw new Refusal(`PRUNE of ${count} in ${body.length} bytes`);
-  const view = viewOf(body);
   return Array.from(
     { length: count },
     (_, i) => PruneId.read(view, start + i * PruneId.size).nodeid,

@@ -191,15 +191,7 @@ export class FuseServer implements Serving {
     const { pending, wishes } = this.#connection;
     const { unique } = call;
     pending.set(unique, call);
-    const ended = outcome.then(
-      (value) => value,
-      (thrown) => this.#failure(call, thrown),
-    );
-    if (!call.row.reply)
-      return ended.then((value) => {
-        pending.delete(unique);
-        return this.#finish(call, value);
-      });
+    if (!call.row.reply) return new Promise((resolve) => this.#whenEnded(call, outcome, resolve));
     return new Promise((resolve) => {
       const giveUp = (code: ErrnoName, reason: string) => {
         if (call.giveUp !== giveUp || call.answered) return false;
@@ -218,13 +210,25 @@ export class FuseServer implements Serving {
           );
       };
       const timer = wishes.deadline === undefined ? undefined : setTimeout(late, wishes.deadline);
-      ended.then((value) => {
-        clearTimeout(timer);
-        pending.delete(unique);
-        const length = this.#finish(call, value);
+      this.#whenEnded(call, outcome, (length) => {
+        if (timer !== undefined) clearTimeout(timer);
         resolve(length);
       });
     });
+  }
+
+  /** When the operation has ended the call has, too: `next` is told the length of its reply. */
+  #whenEnded(
+    call: FuseCall,
+    outcome: Promise<number | Errno>,
+    next: (length: number) => void,
+  ): void {
+    const { unique } = call;
+    const end = (value: number | Errno) => {
+      this.#connection.pending.delete(unique);
+      next(this.#finish(call, value));
+    };
+    outcome.then(end, (thrown) => end(this.#failure(call, thrown)));
   }
 
   /** The end of a call: the reply, and whatever it held is let go. */

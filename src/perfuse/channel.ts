@@ -11,6 +11,7 @@ import {
 import { Waiter } from "../../ffi/waiter.ts";
 import type { Companion } from "../companion.ts";
 import { ENOTCONN, Errno } from "../errno.ts";
+import { Span, viewOf } from "../frame.ts";
 
 /** What a channel is made for. */
 export interface ChannelParts {
@@ -18,8 +19,8 @@ export interface ChannelParts {
   readonly descriptor: number;
   /** Bytes of the longest message that may come; of what is longer the rest is cut off. */
   readonly room: number;
-  /** Takes each message; a view, valid during the call. */
-  readonly receive: (message: Uint8Array) => void;
+  /** Takes each message, which is valid during the call. */
+  readonly receive: (message: Span) => void;
   /** The other end is gone. Called once, not by `close`. */
   readonly ended: () => void;
   /** How many answers are waited for: while there are any, the channel stays close. */
@@ -37,6 +38,7 @@ export class Channel implements Companion {
   readonly #fd: number;
   readonly #parts: ChannelParts;
   readonly #buffer: Uint8Array;
+  readonly #view: DataView;
   readonly #unsent: Uint8Array[] = [];
   #waiter: Waiter | undefined;
   #asleep = false;
@@ -50,6 +52,7 @@ export class Channel implements Companion {
     this.#fd = parts.descriptor;
     this.#parts = parts;
     this.#buffer = new Uint8Array(parts.room);
+    this.#view = viewOf(this.#buffer);
     setNonBlocking(this.#fd);
     this.#stayClose();
   }
@@ -82,14 +85,14 @@ export class Channel implements Companion {
     return this.#unsent.length > 0;
   }
 
-  /** Sends a message, which is the channel's from now on. Throws ENOTCONN if the other end is gone, EIO if the message is too long for the socket. */
+  /** Sends a message, of which nothing is kept. Throws ENOTCONN if the other end is gone, EIO if the message is too long for the socket. */
   send(message: Uint8Array): void {
     if (this.#closed) throw ENOTCONN;
-    if (this.#unsent.length > 0) this.#unsent.push(message);
+    if (this.#unsent.length > 0) this.#unsent.push(message.slice());
     else {
       const result = this.#write(message);
       if (result === -EMSGSIZE) throw new Errno("EIO", `a message of ${message.length} bytes`);
-      if (RETRIED.has(-result)) this.#unsent.push(message);
+      if (RETRIED.has(-result)) this.#unsent.push(message.slice());
       // Reading will say so too, once all that the other end said is read.
       else if (result < 0) throw ENOTCONN;
     }
@@ -111,11 +114,11 @@ export class Channel implements Companion {
         return true;
       }
       found = true;
-      this.#parts.receive(this.#buffer.subarray(0, length));
+      this.#parts.receive(new Span(this.#buffer, this.#view, 0, length));
       // What comes unasked is there at the next look, too.
       if (this.waiting === 0) break;
     }
-    if (found) this.#lastUse = monotonic();
+    if (found && !this.#selfless) this.#lastUse = monotonic();
     return found;
   }
 
@@ -148,8 +151,9 @@ export class Channel implements Companion {
   }
 
   #stayClose(): void {
+    if (this.#selfless) return;
     this.#lastUse = monotonic();
-    if (this.#selfless || this.#awake || this.#closed) return;
+    if (this.#awake || this.#closed) return;
     if (this.#asleep) this.#waiter?.cancel();
     this.#asleep = false;
     this.#awake = true;

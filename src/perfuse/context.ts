@@ -41,35 +41,22 @@ export class Context {
    * Ask the daemon about a node, in the name of the call's process. An interrupted call interrupts the request. Rejects with ESTALE if
    * the node is another daemon's.
    */
-  ask<T>(node: PerfuseNode, call: Asker, send: Send<T>): Promise<T> {
-    const { exchanges } = node;
-    exchanges.enter();
-    return this.askAside(node, call, send).then(
-      (value) => {
-        exchanges.leave();
-        return value;
-      },
-      (error) => {
-        exchanges.leave();
-        throw error;
-      },
-    );
+  ask<T>(node: PerfuseNode, asker: Asker, send: Send<T>): Promise<T> {
+    return this.#ask(node, asker, send, node.exchanges);
   }
 
   /** The same for what may take for ever and nobody is to wait for: locks, events. */
-  askAside<T>(node: PerfuseNode, call: Asker, send: Send<T>): Promise<T> {
+  askAside<T>(node: PerfuseNode, asker: Asker, send: Send<T>): Promise<T> {
+    return this.#ask(node, asker, send, undefined);
+  }
+
+  #ask<T>(node: PerfuseNode, asker: Asker, send: Send<T>, exchanges: Busy | undefined): Promise<T> {
     const gone = this.gone(node);
     if (gone) return Promise.reject(gone);
     const { kernel } = node.session;
-    if (!("signal" in call)) return send(kernel, call);
-    const answer = send(kernel, callerOf(call));
-    const unique = kernel.lastUnique;
-    const abort = () => interrupt(kernel, unique);
-    if (isAborted(call)) abort();
-    else {
-      const done = whenAborted(call, abort);
-      answer.then(done, done);
-    }
+    const question = new Question(kernel, asker, exchanges);
+    const answer = send(kernel, question);
+    question.asked(kernel.lastUnique);
     return answer;
   }
 
@@ -107,7 +94,46 @@ export function callerOf(call: Call): Caller {
   return { uid: call.uid, gid: ownGid, pid: call.pid };
 }
 
-/** Sends one request, in the same turn. */
+/** One thing that the daemon is asked, until it is answered: no promise hangs on what is to be done then. */
+class Question implements Caller {
+  readonly uid: number;
+  readonly gid: number;
+  readonly pid: number;
+  readonly #kernel: FuseKernel;
+  readonly #call: Call | undefined;
+  readonly #exchanges: Busy | undefined;
+  #isAnswered = false;
+  #unlisten: (() => void) | undefined;
+
+  constructor(kernel: FuseKernel, asker: Asker, exchanges: Busy | undefined) {
+    const call = "signal" in asker ? asker : undefined;
+    const { uid, gid, pid } = call ? callerOf(call) : asker;
+    this.uid = uid;
+    this.gid = gid;
+    this.pid = pid;
+    this.#kernel = kernel;
+    this.#call = call;
+    this.#exchanges = exchanges;
+    exchanges?.enter();
+  }
+
+  /** The request is out, under that number: from now on an interrupted call interrupts it. */
+  asked(unique: number): void {
+    const call = this.#call;
+    if (!call || this.#isAnswered) return;
+    const abort = () => interrupt(this.#kernel, unique);
+    if (isAborted(call)) abort();
+    else this.#unlisten = whenAborted(call, abort);
+  }
+
+  answered(): void {
+    this.#isAnswered = true;
+    this.#unlisten?.();
+    this.#exchanges?.leave();
+  }
+}
+
+/** Sends one request, in the same turn, in the name of the caller that it is given. */
 type Send<T> = (kernel: FuseKernel, caller: Caller) => Promise<T>;
 
 function isAborted(call: Call): boolean {

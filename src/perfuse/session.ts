@@ -67,7 +67,7 @@ export class Session {
       descriptor: socket,
       room: MESSAGE_ROOM,
       receive: (message) => {
-        observe?.message?.("received", message);
+        observe?.message?.("received", message.part());
         this.kernel.receive(message);
       },
       ended: () => this.end(),

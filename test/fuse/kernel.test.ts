@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { Span } from "../../src/frame.ts";
 import { FuseKernel, type ProtocolFault } from "../../src/fuse/kernel.ts";
 import type { Notification } from "../../src/fuse/notification.ts";
 
@@ -26,14 +27,14 @@ function setUp(minor = 45) {
   const sent: Uint8Array[] = [];
   const faults: ProtocolFault[] = [];
   const notices: Notification[] = [];
-  const kernel = new FuseKernel((message) => sent.push(message), {
+  const kernel = new FuseKernel((message) => sent.push(message.slice()), {
     onFault: (fault) => faults.push(fault),
     onNotify: (notice) => notices.push(notice),
   });
   kernel.minor = minor;
   const reply = (unique: number, error: number, ...body: Parameters<typeof bytes>) => {
     const payload = bytes(...body);
-    kernel.receive(bytes(16 + payload.length, error, BigInt(unique), [...payload]));
+    kernel.receive(new Span(bytes(16 + payload.length, error, BigInt(unique), [...payload])));
   };
   return { kernel, sent, faults, notices, reply };
 }
@@ -274,7 +275,7 @@ describe("what a server must not answer", () => {
     test(what, async () => {
       const { kernel, faults } = setUp();
       const code = codeOf(kernel.unlink(1, "a", CALLER));
-      kernel.receive(message);
+      kernel.receive(new Span(message));
       expect(await code).toBe("EPROTO");
       expect(faults.map(({ opcode }) => opcode)).toEqual([10]);
       expect(kernel.waiting).toBe(0);
@@ -284,9 +285,9 @@ describe("what a server must not answer", () => {
   test("no message at all, and a reply to nothing: nobody is hurt", () => {
     const { kernel, faults } = setUp();
     kernel.unlink(1, "a", CALLER).catch(() => {});
-    kernel.receive(bytes(15));
-    kernel.receive(bytes(16, 0, 4n));
-    kernel.receive(bytes(16, 0, 0x8000000000000002n));
+    kernel.receive(new Span(bytes(15)));
+    kernel.receive(new Span(bytes(16, 0, 4n)));
+    kernel.receive(new Span(bytes(16, 0, 0x8000000000000002n)));
     expect(faults).toHaveLength(3);
     expect(kernel.waiting).toBe(1);
   });

@@ -341,7 +341,7 @@ async function play(name: Recording): Promise<Player> {
     descriptor: theirs,
     room: 1 << 20,
     receive(message) {
-      const reply = player.answer(message.slice());
+      const reply = player.answer(message.part().slice());
       if (reply) daemon.send(reply);
     },
     ended() {},

@@ -43,7 +43,7 @@ export class Scripted {
     this.#channel = new Channel({
       descriptor: end,
       room: 1 << 22,
-      receive: (message) => this.#hear(message.slice()),
+      receive: (message) => this.#hear(message.part().slice()),
       ended: () => {},
     });
   }

@@ -60,7 +60,7 @@ export async function ownDaemon(
     receive(message) {
       const frame =
         idle.pop() ?? frameOf(new Uint8Array(MESSAGE_ROOM), new Uint8Array(MESSAGE_ROOM));
-      frame.request.set(message);
+      frame.request.set(message.part());
       frame.length = message.length;
       const opcode = frame.requestView.getUint32(4, true);
       opcodes.push(opcode);

@@ -9,6 +9,7 @@ import {
   Seek,
   WriteFlags,
 } from "../../src/fuse/flags.ts";
+import { KERNEL } from "../../src/fuse/kernel.ts";
 import { S_IFREG, S_IFSOCK } from "../../src/mode.ts";
 import type { Descriptor, Entry, NewTime, Stat } from "./client.ts";
 import {
@@ -286,8 +287,8 @@ export class CoreDescriptor implements Descriptor {
       } finally {
         const fields = { fh: this.#fh, flags: this.#flags };
         const release = isDirectory(this.node)
-          ? () => kernel.releasedir(nodeid, fields)
-          : () => kernel.release(nodeid, fields);
+          ? () => kernel.releasedir(nodeid, fields, KERNEL)
+          : () => kernel.release(nodeid, fields, KERNEL);
         // Nobody is told what RELEASE says.
         if (kept) await release().catch(() => {});
         this.#mount.closed(nodeid);

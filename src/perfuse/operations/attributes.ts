@@ -34,16 +34,15 @@ function isInternal(call: Call): boolean {
 }
 
 /** GETATTR: through the handle, of an open file. */
-export async function fetch(context: Context, node: PerfuseNode, call: Call): Promise<Known> {
-  while (node.isResizing) await node.resizing.idle();
-  if (node.removed && !node.isOpen) throw ENOENT;
+export function fetch(context: Context, node: PerfuseNode, call: Call): Promise<Known> {
+  if (node.isResizing) return node.resizing.idle().then(() => fetch(context, node, call));
+  if (node.removed && !node.isOpen) return Promise.reject(ENOENT);
   const handle = node.isDirectory ? undefined : node.reader;
   const fields = handle ? { getattrFlags: GetattrFlags.FH, fh: handle.fh } : {};
   const { sizes } = node;
-  const out = await context.ask(node, call, (kernel, caller) =>
-    kernel.getattr(node.nodeid, fields, caller),
-  );
-  return node.learn(out, sizes);
+  return context
+    .ask(node, call, (kernel, caller) => kernel.getattr(node.nodeid, fields, caller))
+    .then((out) => node.learn(out, sizes));
 }
 
 async function setattr(

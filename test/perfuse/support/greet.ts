@@ -1,4 +1,5 @@
 import { closeDescriptor, EAGAIN, receive, send, setNonBlocking } from "../../../ffi/device.ts";
+import { Span } from "../../../src/frame.ts";
 import { InitFlags, union } from "../../../src/fuse/flags.ts";
 import { FuseKernel } from "../../../src/fuse/kernel.ts";
 
@@ -21,7 +22,7 @@ export async function greet(socket: number, minor = 12): Promise<Greeted> {
   const pump = async () => {
     while (open) {
       const length = receive(socket, buffer);
-      if (length > 0) kernel.receive(buffer.subarray(0, length));
+      if (length > 0) kernel.receive(new Span(buffer.subarray(0, length)));
       else if (length === -EAGAIN) await Bun.sleep(1);
       else break;
     }
