@@ -117,9 +117,9 @@ async function measure(
             dropNames();
             await Promise.all(mounts.map(({ pid }) => pid && settle(pid)));
           }
-          const { directories, daemon } = mount;
-          const taken = daemon
-            ? await performOverSocket(peers.daemon, daemon, clients, work, signal, cpus?.client)
+          const { directories, asks } = mount;
+          const taken = asks
+            ? await performOverSocket(asks, clients, work, signal, cpus?.client)
             : await perform(peers.client, directories, work, signal, cpus?.client);
           const amount = unit === "MiB/s" ? (work.size ?? 0) / 2 ** 20 : things;
           const rate = (taken.operations * amount * 1e9) / taken.nanoseconds;

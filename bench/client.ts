@@ -34,6 +34,12 @@ export interface Work {
   readonly stride?: number | undefined;
 }
 
+/** Two commands: of what asks a daemon over a socket, whose arguments are those of bench/daemon.c, and of the daemon. */
+export interface Asking {
+  readonly asker: readonly string[];
+  readonly daemon: readonly string[];
+}
+
 /** From the start of the first client to the end of the last. */
 export interface Taken {
   readonly nanoseconds: number;
@@ -76,12 +82,10 @@ export async function perform(
 }
 
 /**
- * The same of a daemon that is asked over a socket, by one client with as many requests outstanding as there would be clients. `program`
- * is bench/daemon.c, `command` starts the daemon.
+ * The same of a daemon that is asked over a socket, by one client with as many requests outstanding as there would be clients.
  */
 export async function performOverSocket(
-  program: string,
-  command: readonly string[],
+  { asker, daemon }: Asking,
   clients: number,
   { kind, count, size = 4096 }: Work,
   signal: AbortSignal,
@@ -89,7 +93,7 @@ export async function performOverSocket(
 ): Promise<Taken> {
   signal.throwIfAborted();
   const parameters = [count * clients, size, clients].map(String);
-  const client = new Client(onCpu(cpu, [program, kind, ...parameters, ...command]));
+  const client = new Client(onCpu(cpu, [...asker, kind, ...parameters, ...daemon]));
   const stop = () => void client.kill();
   signal.addEventListener("abort", stop);
   try {

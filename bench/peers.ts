@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mountAt } from "../src/mountinfo.ts";
+import type { Asking } from "./client.ts";
 import { end, onCpu } from "./machine.ts";
 
 export type PeerName =
@@ -15,6 +16,7 @@ export type PeerName =
   | "tmpfs"
   | "perfuse"
   | "uncached"
+  | "hosting"
   | "socket";
 
 /** What a reader must know of each to judge the figures. */
@@ -28,6 +30,8 @@ export const PEERS: Readonly<Record<PeerName, string>> = {
   tmpfs: "the kernel's own",
   perfuse: "mount_perfuse of this project, compiled, hosting passthrough_ll that caches nothing",
   uncached: "passthrough_ll that caches nothing, on /dev/fuse itself",
+  hosting:
+    "bench/hosting.ts, which asks that passthrough_ll by perfuse's operations and mounts nothing",
   socket: "bench/daemon.c, which asks that passthrough_ll over a socket and mounts nothing",
 };
 
@@ -36,8 +40,8 @@ export interface Mounted {
   readonly directory: string;
   /** Of the server; tmpfs has none. */
   readonly pid: number | undefined;
-  /** What is to be asked over a socket: nothing is mounted on `directory`. */
-  readonly daemon?: readonly string[] | undefined;
+  /** What is measured over a socket: nothing is mounted on `directory`. */
+  readonly asks?: Asking | undefined;
   unmount(): Promise<void>;
 }
 
@@ -49,11 +53,6 @@ export class Peers {
   /** The program that makes the requests. */
   get client(): string {
     return join(this.#root, "client");
-  }
-
-  /** The program that asks a daemon over a socket. */
-  get daemon(): string {
-    return join(this.#root, "daemon");
   }
 
   /** The program at the ends of a stream of puffs frames. */
@@ -85,12 +84,20 @@ export class Peers {
     }
     const below = OVER_TMPFS.has(peer) ? await this.mount("tmpfs") : undefined;
     const command = this.#command(peer, directory, options, below);
-    if (peer === "socket") return this.#keep(peer, directory, undefined, below, command);
+    const asker = this.#asker(peer);
+    if (asker) return this.#keep(peer, directory, undefined, below, { asker, daemon: command });
     const server = start(onCpu(cpu, command));
     // Known before it is there: what fails half-way is unmounted too.
     const mounted = this.#keep(peer, directory, server, below);
     await appears(directory, server);
     return mounted;
+  }
+
+  /** What asks a daemon over a socket; undefined where something is mounted. */
+  #asker(peer: PeerName): readonly string[] | undefined {
+    if (peer === "socket") return [join(this.#root, "daemon")];
+    if (peer === "hosting") return [process.execPath, join(import.meta.dir, "hosting.ts")];
+    return undefined;
   }
 
   #command(
@@ -116,7 +123,7 @@ export class Peers {
     truncateSync(file, 2 ** 30);
     const uncached = through("cache=never", "timeout=0");
     if (peer === "uncached") return [...uncached, directory];
-    if (peer === "socket") return [...uncached, "/dev/fd/3"];
+    if (this.#asker(peer)) return [...uncached, "/dev/fd/3"];
     return [ours("perfuse"), "-f", "-o", "route=fd", directory, "--", ...uncached, "{}"];
   }
 
@@ -131,13 +138,13 @@ export class Peers {
     directory: string,
     server: ChildProcess | undefined,
     below: Mounted | undefined,
-    daemon?: readonly string[],
+    asks?: Asking,
   ): Mounted {
     const mounted: Mounted = {
       peer,
       directory,
       pid: server?.pid,
-      daemon,
+      asks,
       unmount: async () => {
         if (!this.#mounts.delete(mounted)) return;
         if (mountAt(directory)) {
@@ -159,7 +166,13 @@ export class Peers {
 
 /** The peer that others host or ask. */
 const THROUGH = "passthrough_ll";
-const OVER_TMPFS: ReadonlySet<PeerName> = new Set([THROUGH, "perfuse", "uncached", "socket"]);
+const OVER_TMPFS: ReadonlySet<PeerName> = new Set([
+  THROUGH,
+  "perfuse",
+  "uncached",
+  "hosting",
+  "socket",
+]);
 
 /** The compiled mount program of a plugin of ours. */
 export function ours(plugin: "null" | "memfs" | "perfuse"): string {

@@ -77,9 +77,7 @@ export function workloads(scale: Scale): Workload[] {
     { place: "on two CPUs", cpus: { server: 0, client: 1 } },
   ] as const;
   const daemons = {
-    ours: "perfuse",
     other: "socket",
-    beside: ["uncached"],
     options: [],
     separate: false,
   } as const;
@@ -118,16 +116,17 @@ export function workloads(scale: Scale): Workload[] {
         { row: "lookup of an absent name", work: { kind: "absent", count: scale.requests } },
       ],
     },
-    ...[1, 8].flatMap((clients) => [
-      { ...daemons, name: "perfuse", clients, steps: hosted(scale, clients) },
-      {
-        ...daemons,
-        name: "perfuse, all on one CPU",
-        cpus: { server: 0, client: 0 },
-        clients,
-        steps: hosted(scale, clients),
-      },
-    ]),
+    ...[1, 8].flatMap((clients) =>
+      (["perfuse", "hosting"] as const).flatMap((ours) => {
+        const name = ours === "perfuse" ? "perfuse" : "perfuse, without a mount";
+        const beside = ours === "perfuse" ? (["uncached"] as const) : [];
+        const workload = { ...daemons, ours, beside, clients, steps: hosted(scale, clients) };
+        return [
+          { ...workload, name },
+          { ...workload, name: `${name}, all on one CPU`, cpus: { server: 0, client: 0 } },
+        ];
+      }),
+    ),
     ...[1, 4].flatMap((clients) => [
       { ...memory, name: "memfs, names", separate: false, clients, steps: names(scale, clients) },
       {
