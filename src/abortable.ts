@@ -29,6 +29,6 @@ export class Abortable {
   /** For another call. */
   protected resetAbort(): void {
     this.#controller = undefined;
-    this.#listeners?.clear();
+    if (this.#listeners && this.#listeners.size > 0) this.#listeners.clear();
   }
 }

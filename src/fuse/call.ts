@@ -72,7 +72,8 @@ export class FuseCall extends Abortable implements Call {
     this.other = undefined;
     this.file = undefined;
     this.umask = 0;
-    this.handedOut.length = 0;
+    // Setting a length is a call of the runtime, twenty times as dear as looking.
+    if (this.handedOut.length > 0) this.handedOut.length = 0;
     this.opened = false;
     this.answered = false;
     this.giveUp = undefined;

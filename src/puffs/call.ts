@@ -126,7 +126,7 @@ export class PuffsCall extends Abortable implements Call, Credentials {
     this.targetDirectory = undefined;
     this.file = undefined;
     this.held.length = 0;
-    this.handedOut.length = 0;
+    if (this.handedOut.length > 0) this.handedOut.length = 0;
     this.setbacks = 0;
     this.inverted = false;
     this.answered = false;
