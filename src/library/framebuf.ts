@@ -1,8 +1,9 @@
-import { EINVAL, Errno } from "../errno.ts";
+import { EINVAL, ENOMEM, Errno } from "../errno.ts";
 
 /**
  * Bytes that grow as they are put, with a cursor (puffs_framebuf(3)): what the messages of a file server's own protocol are put
- * together in and taken apart from. `size` is the furthest that was written; what was left out in between is zero.
+ * together in and taken apart from. `size` is the furthest that was written; what was left out in between is zero. What needs more
+ * memory than there is throws ENOMEM: a length that another server says may be anything.
  */
 export class FrameBuffer {
   #bytes: Uint8Array;
@@ -11,7 +12,7 @@ export class FrameBuffer {
 
   /** `room`: bytes that are reserved at once. */
   constructor(room = 128) {
-    this.#bytes = new Uint8Array(whole(room));
+    this.#bytes = allocate(whole(room));
   }
 
   /** Where the cursor is. */
@@ -29,9 +30,10 @@ export class FrameBuffer {
     return Math.max(0, this.#size - this.#offset);
   }
 
-  /** Set the cursor, behind the end too: the size changes only by writing. */
+  /** Set the cursor, behind the end too: there is memory up to it then, but the size changes only by writing. */
   seek(offset: number): void {
-    this.#offset = whole(offset);
+    this.#grow(whole(offset));
+    this.#offset = offset;
   }
 
   /** Take care that `length` bytes from the cursor on can be put without moving what is there. */
@@ -97,9 +99,17 @@ export class FrameBuffer {
 
   #grow(length: number): void {
     if (length <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(length, 2 * this.#bytes.length));
+    const grown = allocate(Math.max(length, 2 * this.#bytes.length));
     grown.set(this.#bytes.subarray(0, this.#size));
     this.#bytes = grown;
+  }
+}
+
+function allocate(length: number): Uint8Array {
+  try {
+    return new Uint8Array(length);
+  } catch {
+    throw ENOMEM;
   }
 }
 

@@ -74,6 +74,39 @@ test("a recycled buffer is empty; a duplicate is on its own", () => {
   expect(copy.get(2)).toEqual(bytes(2, 3));
 });
 
+test("memory that cannot be had is ENOMEM, and the buffer stays as it was", () => {
+  const frame = new FrameBuffer();
+  frame.put(bytes(1, 2));
+  const most = Number.MAX_SAFE_INTEGER;
+  const tooMuch: (() => void)[] = [
+    () => frame.seek(most),
+    () => frame.reserve(most - 2),
+    () => frame.window(2, most - 2),
+    () => frame.putAt(most - 1, bytes(3)),
+  ];
+  for (const ask of tooMuch) expect(ask).toThrow(expect.objectContaining({ code: "ENOMEM" }));
+  expect([frame.offset, frame.size]).toEqual([2, 2]);
+  expect(frame.getAt(0, 2)).toEqual(bytes(1, 2));
+  expect(() => new FrameBuffer(most)).toThrow(expect.objectContaining({ code: "ENOMEM" }));
+});
+
+test("a window that grows the buffer keeps what was there, and an earlier window is a copy then", () => {
+  const frame = new FrameBuffer(4);
+  const early = frame.window(0, 4);
+  early.set(bytes(1, 2, 3, 4));
+  const late = frame.window(2, 1000);
+  expect(late.subarray(0, 2)).toEqual(bytes(3, 4));
+  early[0] = 9;
+  expect(frame.getAt(0, 1)).toEqual(bytes(1));
+});
+
+test("writing elsewhere may leave a gap behind the end, which is zero", () => {
+  const frame = new FrameBuffer(2);
+  frame.putAt(6, bytes(7));
+  expect([frame.offset, frame.size, frame.remaining]).toEqual([0, 7, 7]);
+  expect(frame.get(7)).toEqual(bytes(0, 0, 0, 0, 0, 0, 7));
+});
+
 test("places and lengths that are none are EINVAL", () => {
   const frame = new FrameBuffer();
   for (const wrong of [-1, 0.5, Number.NaN, 2 ** 53])
