@@ -11,7 +11,10 @@ export interface Channel {
   write(from: Uint8Array): number;
   /** Whether nothing can be written any more, as far as is known. */
   readonly closed: boolean;
-  /** Calls back once, later, when `read` may have something to say. Takes the place of an earlier wish; undefined: no more. */
+  /**
+   * Calls back once, later, when `read` may have something to say, also if it has already. Takes the place of an earlier wish;
+   * undefined: no more.
+   */
   whenReadable(tell: (() => void) | undefined): void;
   /** Likewise for `write`. */
   whenWritable(tell: (() => void) | undefined): void;

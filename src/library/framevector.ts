@@ -9,21 +9,33 @@ export interface Sides {
   readonly write: boolean;
 }
 
-/** How the messages of a protocol of one's own are read, written and matched: the callbacks of puffs_framev_init. None may wait. */
+type Side = keyof Sides;
+
+/**
+ * How the messages of a protocol of one's own are read, written and matched: the callbacks of puffs_framev_init. None may wait, and all
+ * may be left out by who does not need them.
+ */
 export interface Framing {
   /**
    * Read at most one frame into the buffer, and answer whether it is whole; called again with the same buffer until it is. `fill` does
-   * most of it. What it throws closes the side for reading.
+   * most of it. What it throws closes the side for reading. Whoever gets the frame finds the cursor at its beginning. Left out:
+   * nothing is read, and no reply can be awaited (EINVAL).
    */
-  read(frame: FrameBuffer, channel: Channel): boolean;
+  read?(frame: FrameBuffer, channel: Channel): boolean;
   /** Write from the cursor on, and answer whether the frame is out. What it throws closes the side for writing. Left out: `drain`. */
   write?(frame: FrameBuffer, channel: Channel): boolean;
-  /** Whether `received` is the reply to `sent`; "push": it is the reply to nothing. */
-  compare(sent: FrameBuffer, received: FrameBuffer): boolean | "push";
-  /** A frame that nobody waits for. Left out: it is a fault, and the side for reading is closed with EPROTO. */
+  /**
+   * Whether `received` is the reply to `sent`: asked for each request that waits, in the order they were written, until one answers
+   * true. "push": it is the reply to nothing, and no other is asked. Left out: no frame is a reply.
+   */
+  compare?(sent: FrameBuffer, received: FrameBuffer): boolean | "push";
+  /** A frame that nobody waits for. Left out: it is dropped. */
   gotFrame?(frame: FrameBuffer, channel: Channel): void;
-  /** One side is closed: `gone` says which are by now. Left out: a channel is removed when both are. */
-  fdNotify?(channel: Channel, gone: Sides): void;
+  /**
+   * One side is closed, and `gone` says which are by now: called once for each side, by `removeFd` too, when all who waited for that
+   * side have failed. Left out: a channel is removed when both are (puffs_framev_removeonclose).
+   */
+  fdNotify?(channel: Channel, gone: Sides, vector: FrameVector): void;
 }
 
 /**
@@ -50,10 +62,14 @@ export function drain(frame: FrameBuffer, channel: Channel): boolean {
   return true;
 }
 
-/** For `fdNotify` of a file system that cannot be without its connection: unmount when both sides are gone. */
-export function unmountOnClose(usermount: Pick<Usermount, "unmount">): Framing["fdNotify"] {
-  return (_channel, gone) => {
-    if (gone.read && gone.write) usermount.unmount().catch(() => {});
+/** For `fdNotify` of a file system that cannot be without its connection: remove it and unmount when both sides are gone. */
+export function unmountOnClose(
+  usermount: Pick<Usermount, "unmount">,
+): NonNullable<Framing["fdNotify"]> {
+  return (channel, gone, vector) => {
+    if (!(gone.read && gone.write)) return;
+    vector.removeFd(channel);
+    usermount.unmount().catch(() => {});
   };
 }
 
@@ -67,6 +83,13 @@ interface Message {
   readonly settle: (reply: FrameBuffer, error: Errno | undefined) => void;
 }
 
+/** Who waits for the channel itself. */
+interface Watcher {
+  readonly events: readonly Side[];
+  readonly tell: (event: Side) => void;
+  readonly fail: (error: Errno) => void;
+}
+
 /** A channel at work. */
 interface Line {
   readonly channel: Channel;
@@ -76,12 +99,13 @@ interface Line {
   readonly waiting: Message[];
   /** Who takes the next frames, whatever they are. */
   readonly takers: Message[];
-  /** Who waits for the channel itself. */
-  readonly watchers: Set<(error: Errno) => void>;
+  readonly watchers: Set<Watcher>;
   incoming: FrameBuffer | undefined;
   /** Whether frames are read and written now. */
   on: { read: boolean; write: boolean };
   gone: { read: boolean; write: boolean };
+  /** What the channel was asked to tell. */
+  readonly awaited: { read: boolean; write: boolean };
 }
 
 /**
@@ -89,6 +113,9 @@ interface Line {
  * operations wait. Replies may come in any order; a connection that ends fails whoever waits for it.
  *
  * The C library's file system yields in `enqueue_cc`; an async operation awaits the promise.
+ *
+ * Calls about a channel that is not there throw ENXIO, and so does waiting for a reply when nothing more comes from it; with nothing
+ * more to be written to it they throw ESHUTDOWN. What returns a promise rejects with them.
  */
 export class FrameVector {
   readonly #framing: Framing;
@@ -98,7 +125,10 @@ export class FrameVector {
     this.#framing = framing;
   }
 
-  /** Begin with a descriptor, socket or channel, which is the vector's from now on. `on`: whether frames are read and written. */
+  /**
+   * Begin with a descriptor, socket or channel, which is the vector's from now on. `on`: whether frames are read and written; left out,
+   * both. Throws EEXIST if it is there already.
+   */
   addFd(what: Talkable, on: Sides = { read: true, write: true }): Channel {
     if (this.#lines.has(what)) throw new Errno("EEXIST");
     const line: Line = {
@@ -110,10 +140,11 @@ export class FrameVector {
       incoming: undefined,
       on: { ...on },
       gone: { read: false, write: false },
+      awaited: { read: false, write: false },
     };
     this.#lines.set(what, line);
     this.#lines.set(line.channel, line);
-    line.channel.whenClosed?.(() => this.#close(line, "write", new Errno("EPIPE")));
+    line.channel.whenClosed?.(() => this.#end(line, "write", new Errno("EPIPE")));
     this.#listen(line);
     return line.channel;
   }
@@ -127,27 +158,26 @@ export class FrameVector {
     this.#output(line);
   }
 
-  /** Frames are neither read nor written, or only one of it, until they are again. */
+  /** Frames are neither read nor written, or only one of it, until they are again: what is enqueued waits. */
   disableFd(what: Talkable, { read, write }: Partial<Sides>): void {
     const line = this.#line(what);
     line.on.read &&= !read;
     line.on.write &&= !write;
-    this.#listen(line);
-    if (!line.on.write) line.channel.whenWritable(undefined);
+    this.#await(line);
   }
 
-  /** Let go of it: whoever waits for anything there fails with `error`, and it is closed. */
+  /**
+   * Let go of it: whoever waits for anything there fails with `error`, the sides that were still there are told to `fdNotify`, and it is
+   * closed. What is not there, or not any more, is no error: who hears of one side's end may remove it at once.
+   */
   removeFd(what: Talkable, error: ErrnoName = "ECONNRESET"): void {
-    const line = this.#line(what);
+    const line = this.#lines.get(what);
+    if (!line) return;
     for (const [key, other] of this.#lines) if (other === line) this.#lines.delete(key);
-    line.gone = { read: true, write: true };
-    line.channel.whenReadable(undefined);
-    line.channel.whenWritable(undefined);
-    line.channel.close();
     const cause = new Errno(error);
-    for (const message of drained(line.outgoing, line.waiting, line.takers))
-      message.settle(message.frame, cause);
-    for (const fail of line.watchers) fail(cause);
+    this.#end(line, "read", cause);
+    this.#end(line, "write", cause);
+    line.channel.close();
   }
 
   /** Send a frame and wait for its reply. `urgent`: before all that are not begun. */
@@ -183,35 +213,36 @@ export class FrameVector {
     await this.#promise((settle) => this.#send(what, { frame, awaited: false, settle }, urgent));
   }
 
-  /** The next frame that comes, whatever it is. For what comes before requests do, such as a greeting. */
+  /**
+   * The next frame that comes, whatever it is, also where frames are not read just now. For what comes before requests do, such as a
+   * greeting.
+   */
   enqueueDirectReceive(what: Talkable): Promise<FrameBuffer> {
-    const line = this.#line(what);
     return this.#promise((settle) => {
-      if (line.gone.read) throw new Errno("ECONNRESET");
+      const line = this.#line(what);
+      this.#requireInput(line);
       line.takers.push({ frame: new FrameBuffer(), awaited: true, settle });
       this.#listen(line);
     });
   }
 
-  /** Wait until the channel, on which no frames are read (or written) just now, can be read (or written). */
-  async waitEvent(what: Talkable, event: "read" | "write"): Promise<void> {
+  /**
+   * Wait until the channel can be read or written, whether or not frames are; answers which of the `events` it was first. Where frames are
+   * read, those that came are read before. Fails when a side that is waited for is closed.
+   */
+  async waitEvent(what: Talkable, ...events: readonly Side[]): Promise<Side> {
     const line = this.#line(what);
-    if (line.on[event]) throw new Errno("EBUSY", `frames are ${event} there`);
-    if (line.gone[event]) throw new Errno("ECONNRESET");
-    await new Promise<void>((resolve, reject) => {
-      line.watchers.add(reject);
-      const tell = () => {
-        line.watchers.delete(reject);
-        resolve();
-      };
-      if (event === "read") line.channel.whenReadable(tell);
-      else line.channel.whenWritable(tell);
+    if (events.length === 0) throw new Errno("EINVAL", "no event to wait for");
+    for (const event of events) if (line.gone[event]) throw closed(event);
+    return new Promise((tell, fail) => {
+      line.watchers.add({ events, tell, fail });
+      this.#await(line);
     });
   }
 
   #line(what: Talkable): Line {
     const line = this.#lines.get(what);
-    if (!line) throw new Errno("EBADF");
+    if (!line) throw new Errno("ENXIO", "the channel is not there");
     return line;
   }
 
@@ -221,9 +252,15 @@ export class FrameVector {
     );
   }
 
+  #requireInput(line: Line): void {
+    if (!this.#framing.read) throw new Errno("EINVAL", "nothing says how frames are read");
+    if (line.gone.read) throw closed("read");
+  }
+
   #send(what: Talkable, message: Message, urgent: boolean): void {
     const line = this.#line(what);
-    if (line.gone.write || (message.awaited && line.gone.read)) throw new Errno("ECONNRESET");
+    if (line.gone.write) throw closed("write");
+    if (message.awaited) this.#requireInput(line);
     message.frame.seek(0);
     const { outgoing } = line;
     const next = outgoing[0]?.begun ? 1 : 0;
@@ -231,18 +268,52 @@ export class FrameVector {
     this.#output(line);
   }
 
+  #writes({ on, gone, outgoing }: Line): boolean {
+    return on.write && !gone.write && outgoing.length > 0;
+  }
+
+  #reads({ on, gone, takers }: Line): boolean {
+    return this.#framing.read !== undefined && (on.read || takers.length > 0) && !gone.read;
+  }
+
+  /** Have the channel tell what somebody waits for, and no more than that. */
+  #await(line: Line): void {
+    const { channel, awaited } = line;
+    const read = this.#reads(line) || isWatched(line, "read");
+    const write = this.#writes(line) || isWatched(line, "write");
+    if (read !== awaited.read) {
+      awaited.read = read;
+      channel.whenReadable(read ? () => this.#ready(line, "read") : undefined);
+    }
+    if (write !== awaited.write) {
+      awaited.write = write;
+      channel.whenWritable(write ? () => this.#ready(line, "write") : undefined);
+    }
+  }
+
+  /** The channel told something, which it does once. */
+  #ready(line: Line, side: Side): void {
+    line.awaited[side] = false;
+    if (side === "read") this.#input(line);
+    else this.#output(line);
+    for (const watcher of line.watchers) {
+      if (!watcher.events.includes(side)) continue;
+      line.watchers.delete(watcher);
+      watcher.tell(side);
+    }
+    this.#await(line);
+  }
+
   #output(line: Line): void {
     const { channel, outgoing, waiting } = line;
     const write = this.#framing.write ?? drain;
     try {
-      while (line.on.write && !line.gone.write) {
-        const [message] = outgoing;
-        if (!message) return;
+      while (this.#writes(line)) {
+        const message = outgoing[0] as Message;
         if (!write(message.frame, channel)) {
           // Somebody else's writer need not move the cursor.
           if (message.frame.offset > 0 || write !== drain) message.begun = true;
-          channel.whenWritable(() => this.#output(line));
-          return;
+          break;
         }
         outgoing.shift();
         if (message.awaited) waiting.push(message);
@@ -251,23 +322,20 @@ export class FrameVector {
     } catch (thrown) {
       this.#close(line, "write", thrown);
     }
+    this.#await(line);
   }
 
+  /** Not at once: whoever adds a channel has not come to enqueue anything. */
   #listen(line: Line): void {
-    const wants = (line.on.read || line.takers.length > 0) && !line.gone.read;
-    // Not at once: whoever adds a channel has not come to enqueue anything.
-    if (wants) queueMicrotask(() => this.#input(line));
-    else line.channel.whenReadable(undefined);
+    queueMicrotask(() => this.#input(line));
   }
 
   #input(line: Line): void {
+    const { read } = this.#framing;
     try {
-      while ((line.on.read || line.takers.length > 0) && !line.gone.read) {
+      while (read && this.#reads(line)) {
         line.incoming ??= new FrameBuffer();
-        if (!this.#framing.read(line.incoming, line.channel)) {
-          line.channel.whenReadable(() => this.#input(line));
-          return;
-        }
+        if (!read.call(this.#framing, line.incoming, line.channel)) break;
         const frame = line.incoming;
         line.incoming = undefined;
         frame.seek(0);
@@ -276,57 +344,72 @@ export class FrameVector {
     } catch (thrown) {
       this.#close(line, "read", thrown);
     }
+    this.#await(line);
   }
 
   #received(line: Line, frame: FrameBuffer): void {
     const message = line.takers.shift() ?? this.#asked(line, frame);
     if (message) message.settle(frame, undefined);
-    else if (this.#framing.gotFrame) this.#framing.gotFrame(frame, line.channel);
-    else throw new Errno("EPROTO", "a frame that nobody waits for");
+    else this.#framing.gotFrame?.(frame, line.channel);
   }
 
   /** The message that a frame is the reply to, which does not wait any longer. */
   #asked({ waiting }: Line, frame: FrameBuffer): Message | undefined {
     for (const [index, message] of waiting.entries()) {
-      const verdict = this.#framing.compare(message.frame, frame);
+      const verdict = this.#framing.compare?.(message.frame, frame);
       if (verdict === "push") return undefined;
       if (verdict) return waiting.splice(index, 1)[0];
     }
     return undefined;
   }
 
-  /** One side is gone, and the other too if the channel says so. */
-  #close(line: Line, side: "read" | "write", thrown: unknown): void {
+  /** One side is gone, and the other too if the channel says so, but not before what has come is read. */
+  #close(line: Line, side: Side, thrown: unknown): void {
     const error = new Errno(errnoOf(thrown) ?? "EIO", String(thrown));
-    const other = side === "read" ? "write" : "read";
-    const sides = line.channel.closed ? ([side, other] as const) : [side];
-    for (const gone of sides) {
-      if (line.gone[gone]) continue;
-      line.gone[gone] = true;
-      this.#fail(line, gone, error);
-      if (this.#framing.fdNotify) this.#framing.fdNotify(line.channel, { ...line.gone });
-      else if (line.gone.read && line.gone.write && this.#lines.has(line.channel))
-        this.removeFd(line.channel);
-    }
+    this.#end(line, side, error);
+    if (!line.channel.closed) return;
+    if (side === "read") this.#end(line, "write", error);
+    else this.#input(line);
   }
 
-  #fail(line: Line, side: "read" | "write", error: Errno): void {
-    const { outgoing, waiting, takers, channel } = line;
-    if (side === "write") {
-      channel.whenWritable(undefined);
-      for (const message of drained(outgoing)) message.settle(message.frame, error);
-      return;
-    }
-    channel.whenReadable(undefined);
-    const lost = drained(waiting, takers);
-    for (const message of drained(outgoing)) {
-      if (!message.awaited) outgoing.push(message);
-      // What is begun must go out whole: there may be more behind it.
-      else if (message.begun) outgoing.push({ ...message, awaited: false, settle: () => {} });
-      if (message.awaited) lost.push(message);
-    }
+  /** A side is gone: who waits for it fails, and then it is told, once. */
+  #end(line: Line, side: Side, error: Errno): void {
+    const { gone, watchers, channel } = line;
+    if (gone[side]) return;
+    gone[side] = true;
+    const lost = side === "read" ? unanswerable(line) : drained(line.outgoing);
     for (const message of lost) message.settle(message.frame, error);
+    for (const watcher of watchers) {
+      if (!watcher.events.includes(side)) continue;
+      watchers.delete(watcher);
+      watcher.fail(error);
+    }
+    this.#await(line);
+    if (this.#framing.fdNotify) this.#framing.fdNotify(channel, { ...gone }, this);
+    else if (gone.read && gone.write) this.removeFd(channel);
   }
+}
+
+function isWatched({ watchers }: Line, side: Side): boolean {
+  for (const { events } of watchers) if (events.includes(side)) return true;
+  return false;
+}
+
+function closed(side: Side): Errno {
+  return side === "read"
+    ? new Errno("ENXIO", "no reply can come any more")
+    : new Errno("ESHUTDOWN", "nothing can be written any more");
+}
+
+/** Who waits for what does not come. What they have begun to write goes out whole: there may be more behind it. */
+function unanswerable({ outgoing, waiting, takers }: Line): Message[] {
+  const lost = drained(waiting, takers);
+  for (const message of drained(outgoing)) {
+    if (!message.awaited) outgoing.push(message);
+    else if (message.begun) outgoing.push({ ...message, awaited: false, settle: () => {} });
+    if (message.awaited) lost.push(message);
+  }
+  return lost;
 }
 
 /** All that was in the queues, which are empty then: who hears of it may fill them again. */

@@ -17,6 +17,9 @@ abstract class EventChannel implements Channel {
   /** The next bytes that came, of any length. */
   protected abstract take(): Uint8Array | null;
   protected abstract giveBack(rest: Uint8Array): void;
+  /** Whether something has come and was not taken yet, and whether something would be taken: events do not tell that again. */
+  protected abstract get hasInput(): boolean;
+  protected abstract get hasRoom(): boolean;
 
   read(into: Uint8Array): number | null {
     const chunk = this.take();
@@ -33,10 +36,12 @@ abstract class EventChannel implements Channel {
 
   whenReadable(tell: (() => void) | undefined): void {
     this.#readable = tell;
+    if (tell && (this.ended || this.hasInput)) setImmediate(this.onInput);
   }
 
   whenWritable(tell: (() => void) | undefined): void {
     this.#writable = tell;
+    if (tell && (this.closed || this.hasRoom)) setImmediate(this.onRoom);
   }
 
   whenClosed(tell: () => void): void {
@@ -105,6 +110,16 @@ export class StreamChannel extends EventChannel {
     this.#stream.end(() => this.#stream.destroy());
   }
 
+  protected get hasInput(): boolean {
+    // An end that nobody has read up to is told when it is.
+    this.#stream.read(0);
+    return this.#stream.readableLength > 0;
+  }
+
+  protected get hasRoom(): boolean {
+    return !this.#stream.writableNeedDrain;
+  }
+
   protected take(): Uint8Array | null {
     return this.#stream.read();
   }
@@ -118,6 +133,8 @@ export class StreamChannel extends EventChannel {
 export class BunSocketChannel extends EventChannel {
   readonly #socket: Socket<unknown>;
   readonly #chunks: Uint8Array[] = [];
+  /** Not all of the last write was taken. */
+  #full = false;
 
   constructor(socket: Socket<unknown>) {
     super();
@@ -129,7 +146,10 @@ export class BunSocketChannel extends EventChannel {
           this.#chunks.push(bytes.slice());
           this.onInput();
         },
-        drain: this.onRoom,
+        drain: () => {
+          this.#full = false;
+          this.onRoom();
+        },
         end: this.onEnd,
         error: (_, error) => this.onError(error),
         close: this.onClose,
@@ -141,11 +161,20 @@ export class BunSocketChannel extends EventChannel {
     this.check();
     const count = this.closed ? -1 : this.#socket.write(from);
     if (count < 0) throw new Errno("EPIPE");
+    this.#full = count < from.length;
     return count;
   }
 
   close(): void {
     this.#socket.end();
+  }
+
+  protected get hasInput(): boolean {
+    return this.#chunks.length > 0;
+  }
+
+  protected get hasRoom(): boolean {
+    return !this.#full;
   }
 
   protected take(): Uint8Array | null {

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { closeDescriptor, send } from "../../ffi/device.ts";
 import { socketPair } from "../../ffi/socket.ts";
 import type { Talkable } from "../../src/library/channel.ts";
 import { FrameVector, fill } from "../../src/library/framevector.ts";
@@ -53,6 +54,19 @@ const KINDS: Record<string, () => Promise<[Talkable, Talkable]>> = {
     return [socket as Talkable, await accepted];
   },
 };
+
+test("a descriptor: replies that came before the other end went are not lost", async () => {
+  const [ours, theirs] = socketPair("stream");
+  const vector = new FrameVector(FRAMING);
+  vector.addFd(ours);
+  const first = vector.enqueueCc(ours, frame(1, "ask"));
+  const reply = frame(1, "told").getAt(0, 6);
+  expect(send(theirs, reply, reply.length)).toBe(6);
+  closeDescriptor(theirs);
+  const second = vector.enqueueCc(ours, frame(2, "ask")).catch((error) => error.code);
+  expect(textOf(await first)).toBe("told");
+  expect(await second).toBe("EPIPE");
+});
 
 for (const [kind, pair] of Object.entries(KINDS)) {
   test(`${kind}: requests and replies, in any order`, async () => {
@@ -129,4 +143,26 @@ for (const [kind, pair] of Object.entries(KINDS)) {
     vector.removeFd(ours);
     other.removeFd(theirs);
   });
+
+  test(`${kind}: what is so already is told too: input, the end of it, room`, async () => {
+    const [ours, theirs] = await pair();
+    const vector = new FrameVector(FRAMING);
+    const channel = vector.addFd(ours, { read: false, write: true });
+    const other = new FrameVector(FRAMING);
+    other.addFd(theirs);
+    expect(await vector.waitEvent(ours, "write")).toBe("write");
+    await other.enqueueDirectSend(theirs, frame(1, "hello"));
+    await vector.waitEvent(ours, "read");
+    await Bun.sleep(1);
+    // Nobody has read it.
+    expect(await vector.waitEvent(ours, "read")).toBe("read");
+    const into = new Uint8Array(100);
+    expect(channel.read(into)).toBe(7);
+    other.removeFd(theirs);
+    await vector.waitEvent(ours, "read");
+    await Bun.sleep(1);
+    expect(await vector.waitEvent(ours, "read")).toBe("read");
+    expect(channel.read(into)).toBeNull();
+    vector.removeFd(ours);
+  }, 5000);
 }

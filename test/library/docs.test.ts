@@ -24,6 +24,7 @@ const FUNCTIONS = `
   framebuf_seekset framebuf_getwindow
   framev_init framev_addfd framev_enablefd framev_disablefd framev_removefd framev_unmountonclose framev_enqueue_cc
   framev_enqueue_cb framev_enqueue_justsend framev_enqueue_directreceive framev_enqueue_directsend framev_enqueue_waitevent
+  framev_removeonclose framev_framebuf_ccpromote
   pn_new pn_remove pn_put pn_nodewalk getrootpathobj path_walkcmp path_prefixadj path_buildhash
   cred_getuid cred_getgid cred_getgroups cred_isuid cred_hasgroup cred_isregular cred_iskernel cred_isfs cred_isjuggernaut
   access access_chown access_chmod access_times
@@ -68,8 +69,10 @@ function rows(document: string): Map<string, string> {
   );
 }
 
-/** The first words of what a file calls its tests. */
+/** The first words of what a file calls its tests, but for what a template begins with. */
 function titlesOf(file: string): string[] {
   const text = readFileSync(join(TESTS, `${file}.test.ts`), "utf8");
-  return [...text.matchAll(/\btest\(\s*["'`](.+)["'`],/g)].map((match) => match[1] as string);
+  return [...text.matchAll(/\btest\(\s*["'`](.+)["'`],/g)].map((match) =>
+    (match[1] as string).replace(/^\$\{\w+\}: /, ""),
+  );
 }

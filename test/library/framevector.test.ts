@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import type { Errno } from "../../src/errno.ts";
+import { Errno } from "../../src/errno.ts";
 import { FrameBuffer } from "../../src/library/framebuf.ts";
-import { FrameVector, type Sides, unmountOnClose } from "../../src/library/framevector.ts";
-import { FRAMING, frame, Scripted, textOf } from "./echo.ts";
+import { drain, FrameVector, type Sides, unmountOnClose } from "../../src/library/framevector.ts";
+import { FRAMING, frame, numberOf, Scripted, textOf } from "./echo.ts";
 
 function start(more: Partial<typeof FRAMING> = {}) {
   const vector = new FrameVector({ ...FRAMING, ...more });
@@ -98,11 +98,83 @@ test("what is no reply is handed out, and disturbs no request", async () => {
   expect(await reply).toBe("told");
 });
 
-test("a frame that nobody waits for is a fault where nobody takes it", async () => {
+test("a frame that nobody waits for is dropped where nobody takes it, and disturbs no request", async () => {
   const { vector, channel } = start();
   const reply = outcome(vector.enqueueCc(channel, frame(1, "ask")));
   await channel.give(frame(7, "stray"));
-  expect(await reply).toBe("EPROTO");
+  await channel.give(frame(1, "told"));
+  expect(await reply).toBe("told");
+});
+
+test("a frame is compared with each request that waits, in their order, until one is it", async () => {
+  const asked: number[][] = [];
+  let verdict: (sent: number, received: number) => boolean | "push" = (sent, received) =>
+    sent === received;
+  const { vector, channel } = start({
+    compare(sent, received) {
+      asked.push([numberOf(sent), numberOf(received)]);
+      return verdict(numberOf(sent), numberOf(received));
+    },
+  });
+  const replies = [1, 2, 3].map((n) => outcome(vector.enqueueCc(channel, frame(n, "ask"))));
+  await channel.give(frame(2, "b"));
+  expect(asked.splice(0)).toEqual([
+    [1, 2],
+    [2, 2],
+  ]);
+  await channel.give(frame(9, "stray"));
+  expect(asked.splice(0)).toEqual([
+    [1, 9],
+    [3, 9],
+  ]);
+  verdict = () => "push";
+  await channel.give(frame(1, "not a reply"));
+  expect(asked.splice(0)).toEqual([[1, 1]]);
+  verdict = (sent, received) => sent === received;
+  await channel.give(frame(3, "c"));
+  await channel.give(frame(1, "a"));
+  expect(await Promise.all(replies)).toEqual(["a", "b", "c"]);
+  await channel.give(frame(1, "late"));
+  expect(asked.splice(0)).toEqual([
+    [1, 3],
+    [3, 3],
+    [1, 1],
+  ]);
+});
+
+test("a frame is read with one buffer until it is whole, and given out with the cursor at its beginning", async () => {
+  const buffers: FrameBuffer[] = [];
+  const { vector, channel } = start({
+    read(incoming, from) {
+      buffers.push(incoming);
+      return FRAMING.read?.(incoming, from) ?? false;
+    },
+  });
+  const reply = vector.enqueueCc(channel, frame(1, "ask"));
+  await turn();
+  for (const byte of frame(1, "ab").getAt(0, 4)) await channel.give([byte]);
+  const got = await reply;
+  expect([got.offset, got.size, textOf(got)]).toEqual([0, 4, "ab"]);
+  // The next one has begun.
+  expect(new Set(buffers.slice(0, -1))).toEqual(new Set([got]));
+  expect(buffers.at(-1)).not.toBe(got);
+});
+
+test("without a way to read frames there is none to wait for", async () => {
+  const vector = new FrameVector({});
+  const channel = new Scripted();
+  vector.addFd(channel);
+  expect(await outcome(vector.enqueueCc(channel, frame(1, "ask")))).toBe("EINVAL");
+  expect(await outcome(vector.enqueueDirectReceive(channel))).toBe("EINVAL");
+  expect(await outcome(vector.enqueueDirectSend(channel, frame(2, "tell")))).toBe("done");
+  expect(channel.sent).toEqual(["2 tell"]);
+});
+
+test("a reply that is waited for already can be awaited by others, later", async () => {
+  const { vector, channel } = start();
+  const reply = vector.enqueueCc(channel, frame(1, "ask"));
+  await channel.give(frame(1, "told"));
+  expect(await Promise.all([outcome(reply), outcome(reply)])).toEqual(["told", "told"]);
 });
 
 test("a frame is received directly, before all requests", async () => {
@@ -129,7 +201,8 @@ test("the end of input fails all who wait, and what they send later", async () =
     "ECONNRESET",
   ]);
   expect(gone).toEqual([{ read: true, write: false }]);
-  expect(await outcome(vector.enqueueCc(channel, frame(4, "late")))).toBe("ECONNRESET");
+  expect(await outcome(vector.enqueueCc(channel, frame(4, "late")))).toBe("ENXIO");
+  expect(await outcome(vector.enqueueDirectReceive(channel))).toBe("ENXIO");
   // The other side is still there: what was begun goes out whole, what needs no reply too, the rest not.
   vector.enqueueJustSend(channel, frame(5, "bye"));
   await channel.take(100);
@@ -159,15 +232,28 @@ test("each side's end is told once, and a channel without both is let go unless 
   const other = start();
   await other.channel.hangUp();
   expect(other.channel.released).toBe(true);
-  expect(await outcome((async () => other.vector.enqueueDirectReceive(other.channel))())).toBe(
-    "EBADF",
-  );
+  expect(await outcome(other.vector.enqueueDirectReceive(other.channel))).toBe("ENXIO");
 });
 
 test("a failing write fails what is to be sent", async () => {
   const { vector, channel } = start({ fdNotify: () => {} });
   channel.closed = true;
   expect(await outcome(vector.enqueueCc(channel, frame(1, "ask")))).toBe("EPIPE");
+  expect(await outcome(vector.enqueueDirectSend(channel, frame(2, "late")))).toBe("ESHUTDOWN");
+});
+
+test("who may not write any more still gets what was asked for", async () => {
+  const { vector, channel } = start({
+    fdNotify: () => {},
+    write(outgoing, to) {
+      if (numberOf(outgoing) === 2) throw new Errno("EPIPE");
+      return drain(outgoing, to);
+    },
+  });
+  const first = outcome(vector.enqueueCc(channel, frame(1, "ask")));
+  expect(await outcome(vector.enqueueCc(channel, frame(2, "ask")))).toBe("EPIPE");
+  await channel.give(frame(1, "told"));
+  expect(await first).toBe("told");
 });
 
 test("removing a channel fails all who wait there with the error that is given", async () => {
@@ -185,8 +271,43 @@ test("removing a channel fails all who wait there with the error that is given",
   await other.give(frame(1, "told"));
   expect(await elsewhere).toBe("told");
   expect(() => vector.enqueueJustSend(channel, frame(2, "x"))).toThrow(
-    expect.objectContaining({ code: "EBADF" }),
+    expect.objectContaining({ code: "ENXIO" }),
   );
+  // Twice is once.
+  vector.removeFd(channel);
+});
+
+test("removing a channel is its end on both sides, one after the other, when who waited has failed", async () => {
+  const heard: string[] = [];
+  const { vector, channel } = start({
+    fdNotify: (_, { read, write }) => void heard.push(read && write ? "both" : read ? "read" : "?"),
+  });
+  const hear = (name: string) => (_: FrameBuffer, error: Errno | undefined) =>
+    void heard.push(`${name} ${error?.code}`);
+  vector.enqueueCb(channel, frame(1, "ask"), hear("sent"));
+  channel.room = 1;
+  vector.enqueueCb(channel, frame(2, "begun"), hear("begun"));
+  vector.removeFd(channel, "ECONNABORTED");
+  expect(heard).toEqual(["sent ECONNABORTED", "begun ECONNABORTED", "read", "both"]);
+  expect(channel.released).toBe(true);
+});
+
+test("who hears of one side's end may remove the channel at once", async () => {
+  const heard: Sides[] = [];
+  const { vector, channel } = start({
+    fdNotify: (gone, sides, of) => {
+      heard.push(sides);
+      of.removeFd(gone, "EPIPE");
+    },
+  });
+  const reply = outcome(vector.enqueueCc(channel, frame(1, "ask")));
+  await channel.end();
+  expect(await reply).toBe("ECONNRESET");
+  expect(heard).toEqual([
+    { read: true, write: false },
+    { read: true, write: true },
+  ]);
+  expect(channel.released).toBe(true);
 });
 
 test("a channel is added once", () => {
@@ -225,19 +346,57 @@ test("events of a channel without frames are waited for", async () => {
   expect(await lost).toBe("ECONNRESET");
 });
 
-test("events cannot be waited for where frames are read", async () => {
-  const { vector, channel } = start();
-  expect(await outcome(vector.waitEvent(channel, "read"))).toBe("EBUSY");
+test("several may wait for one event, and for more than one", async () => {
+  const vector = new FrameVector(FRAMING);
+  const channel = new Scripted();
+  vector.addFd(channel, { read: false, write: false });
+  const waits = [
+    vector.waitEvent(channel, "read"),
+    vector.waitEvent(channel, "read", "write"),
+    vector.waitEvent(channel, "write"),
+  ];
+  await channel.give([1]);
+  expect(await Promise.all(waits.slice(0, 2))).toEqual(["read", "read"]);
+  await channel.take(1);
+  expect(await waits[2]).toBe("write");
+  expect(await outcome(vector.waitEvent(channel))).toBe("EINVAL");
 });
 
-test("a file system that needs its connection is unmounted when both sides are gone", () => {
+test("an event is told where frames are read too, when they have been", async () => {
+  const { vector, channel } = start();
+  await turn();
+  const heard: string[] = [];
+  const reply = vector.enqueueCc(channel, frame(1, "ask")).then(() => heard.push("reply"));
+  const event = vector.waitEvent(channel, "read").then(() => heard.push("event"));
+  await channel.give(frame(1, "told"));
+  await Promise.all([reply, event]);
+  expect(heard).toEqual(["reply", "event"]);
+});
+
+test("who waits for an event of a side that is closed fails", async () => {
+  const { vector, channel } = start({ fdNotify: () => {} });
+  await turn();
+  const waiting = outcome(vector.waitEvent(channel, "read", "write"));
+  await channel.end();
+  expect(await waiting).toBe("ECONNRESET");
+  expect(await outcome(vector.waitEvent(channel, "read"))).toBe("ENXIO");
+  channel.closed = true;
+  vector.enqueueJustSend(channel, frame(1, "x"));
+  expect(await outcome(vector.waitEvent(channel, "write"))).toBe("ESHUTDOWN");
+});
+
+test("a file system that needs its connection is unmounted when both sides are gone", async () => {
   let unmounts = 0;
   const unmount = async () => {
     unmounts++;
   };
-  const notify = unmountOnClose({ unmount });
-  notify?.(new Scripted(), { read: true, write: false });
-  expect(unmounts).toBe(0);
-  notify?.(new Scripted(), { read: true, write: true });
-  expect(unmounts).toBe(1);
+  const { vector, channel } = start({ fdNotify: unmountOnClose({ unmount }) });
+  const reply = outcome(vector.enqueueCc(channel, frame(1, "ask")));
+  await channel.end();
+  expect(await reply).toBe("ECONNRESET");
+  expect([unmounts, channel.released]).toEqual([0, false]);
+  channel.closed = true;
+  vector.enqueueJustSend(channel, frame(2, "bye"));
+  expect([unmounts, channel.released]).toEqual([1, true]);
+  expect(await outcome(vector.enqueueCc(channel, frame(3, "late")))).toBe("ENXIO");
 });
