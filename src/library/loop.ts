@@ -9,12 +9,9 @@ export class Loop {
   #running = false;
   #scheduled = false;
 
-  get isSet(): boolean {
-    return this.#call !== undefined;
-  }
-
   setFunction(call: (() => void) | undefined): void {
     this.#call = call;
+    this.touch();
   }
 
   /** Milliseconds from one call to the next at most; undefined: as long as there is nothing to do. */
@@ -35,7 +32,7 @@ export class Loop {
 
   /** There is something to do in this turn. */
   touch(): void {
-    if (this.#scheduled || !this.#running) return;
+    if (this.#scheduled || !this.#running || !this.#call) return;
     this.#scheduled = true;
     setImmediate(() => this.#turn());
   }

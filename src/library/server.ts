@@ -54,6 +54,8 @@ export class UsermountServer<N extends object, S = undefined, P extends Pathlike
   #wrapped: WithPaths<N, P> | undefined;
   #usermount: Usermount | undefined;
   #live: LiveMount | undefined;
+  /** A mount that is not up yet. */
+  #mounting: Promise<void> | undefined;
   #dispatcher: Dispatcher | undefined;
   #reporter: DaemonReporter | undefined;
 
@@ -109,7 +111,7 @@ export class UsermountServer<N extends object, S = undefined, P extends Pathlike
     else setNonBlocking(selectable);
   }
 
-  /** `call` is called in each turn of the event loop that has requests (puffs_ml_setloopfn(3)). To be given first before `mount`. */
+  /** `call` is called in each turn of the event loop that has requests (puffs_ml_setloopfn(3)); undefined: nothing is. At any time. */
   setLoopFunction(call: (() => void) | undefined): void {
     this.#loop.setFunction(call);
   }
@@ -127,7 +129,9 @@ export class UsermountServer<N extends object, S = undefined, P extends Pathlike
 
   /**
    * Go on in the background (puffs_daemon(3)), before `mount`: the program is started again with the same arguments, detached, and comes
-   * here again, where it goes on. This process waits for that one's `mount` and ends: with 0, or 1 and what was wrong on standard error.
+   * here again, where it goes on. This process waits for that one's `mount` and ends: with 0, or what was wrong on standard error and an
+   * exit code of mount(8), 32 for what is the mount's fault. `nochdir`: stay in this directory, instead of the root's. `log`: a file for
+   * what is written to standard output and error, which else is thrown away.
    */
   async daemon({ nochdir = false, log }: { nochdir?: boolean; log?: string } = {}): Promise<void> {
     if (this.#state !== "before mount") throw new Errno("EBUSY");
@@ -150,8 +154,17 @@ export class UsermountServer<N extends object, S = undefined, P extends Pathlike
   }
 
   /** Mount (puffs_mount(3)). When it resolves requests are served, by hand or by us. Rejects with why not; then nothing is mounted. */
-  async mount(directory: string, { options = "", byHand = false }: UsermountMounting = {}) {
-    if (this.#state !== "before mount") throw new Errno("EBUSY");
+  async mount(directory: string, mounting: UsermountMounting = {}): Promise<void> {
+    if (this.#state !== "before mount" || this.#mounting) throw new Errno("EBUSY");
+    this.#mounting = this.#mount(directory, mounting);
+    try {
+      await this.#mounting;
+    } finally {
+      this.#mounting = undefined;
+    }
+  }
+
+  async #mount(directory: string, { options = "", byHand = false }: UsermountMounting) {
     const { mount } = await import("../mount.ts");
     const { parseOptions } = await import("../options/parse.ts");
     const { failureOf } = await import("../failure.ts");
@@ -189,23 +202,32 @@ export class UsermountServer<N extends object, S = undefined, P extends Pathlike
     return this.#live.ended;
   }
 
-  /** Unmount; a busy mount is detached after `grace` seconds. */
+  /** Unmount; a busy mount is detached after `grace` seconds. Rejects with why it cannot be; then it goes on running. */
   async unmount(grace?: number): Promise<void> {
-    if (this.#state !== "running") return;
-    this.#state = "unmounting";
-    await this.#live?.unmount(grace);
+    if (this.#state === "running") await this.#unmount(grace);
   }
 
-  /** End it, busy or not, and all that belongs to it (puffs_exit(3)). */
+  /** End it, busy or not, and all that belongs to it (puffs_exit(3)). One that is about to be mounted is ended when it is. */
   async exit(): Promise<void> {
+    await this.#mounting?.catch(() => {});
     const live = this.#live;
     if (!live) {
       this.#ended();
       return;
     }
     if (this.#dispatcher) this.#dispatcher.end();
-    else await this.unmount(0);
+    else if (this.#state !== "unmounted") await this.#unmount(0);
     await live.ended;
+  }
+
+  async #unmount(grace: number | undefined): Promise<void> {
+    this.#state = "unmounting";
+    try {
+      await this.#live?.unmount(grace);
+    } catch (error) {
+      if (this.#state === "unmounting") this.#state = "running";
+      throw error;
+    }
   }
 
   /** A request that was read from `selectable` of a mount by hand (puffs_dispatch_create(3)). Throws ENOTCONN for other mounts. */
@@ -263,6 +285,8 @@ export class UsermountServer<N extends object, S = undefined, P extends Pathlike
     const fsNames = Object.keys(FILE_SYSTEM_OPERATIONS);
     let { node, fs = {} } = this.#init;
     if (this.#has("BUILDPATH")) {
+      if (!this.paths.of((nodeOf ?? itself)(root)))
+        throw new Errno("EINVAL", "paths begin with the root's: setRoot(node, path)");
       const how = {
         paths: this.paths,
         ...(nodeOf && { nodeOf }),
@@ -271,15 +295,13 @@ export class UsermountServer<N extends object, S = undefined, P extends Pathlike
       this.#wrapped = withPaths(node, how);
       node = this.#wrapped.node;
     }
-    if (before || after || this.#loop.isSet) {
-      const begin = () => {
-        this.#loop.touch();
-        before?.();
-      };
-      const end = () => after?.();
-      node = surround(node, nodeNames, begin, end);
-      fs = surround(fs, fsNames, begin, end);
-    }
+    const begin = () => {
+      this.#loop.touch();
+      before?.();
+    };
+    const end = () => after?.();
+    node = surround(node, nodeNames, begin, end);
+    fs = surround(fs, fsNames, begin, end);
     const { unmount } = fs;
     fs = withInstead(fs, fsNames, {
       unmount: () => {

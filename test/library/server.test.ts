@@ -93,6 +93,41 @@ test("exit ends a mount, and what was never mounted", async () => {
   await expect(never.mount("late")).rejects.toThrow(failing("EBUSY"));
 });
 
+test("what is about to be mounted is mounted once, and ended by exit when it is", async () => {
+  const { server } = minimal();
+  const states: string[] = [];
+  let exiting: Promise<void> | undefined;
+  const impatient = {
+    mount(directory: string, options: object) {
+      const mounting = server.mount(directory, options);
+      states.push(server.state);
+      expect(server.mount("twice")).rejects.toThrow(failing("EBUSY"));
+      exiting = server.exit().then(() => void states.push(server.state));
+      return mounting.then(() => void states.push(server.state));
+    },
+    mainloop: () => server.mainloop(),
+    exit: async () => exiting,
+  };
+  await onComfd(impatient, async () => {}, { byHand: true });
+  expect(states).toEqual(["before mount", "running", "unmounted"]);
+});
+
+test("paths begin with the root's", async () => {
+  const server = createUsermount<PuffsNode<string>>({
+    name: "pathless",
+    flags: ["BUILDPATH"],
+    node: { lookup: () => null, getattr: () => DIRECTORY },
+  });
+  const top = server.nodes.create("root");
+  server.setRoot(top);
+  await expect(server.mount("somewhere")).rejects.toThrow(/setRoot\(node, path\)/);
+  expect(server.state).toBe("before mount");
+  server.setRoot(top, "/");
+  await onComfd(server, async ({ kernel }) => {
+    await kernel.getattr(kernel.root, CALLER);
+  });
+});
+
 test("a mount that fails says why, and may be tried again", async () => {
   const { server } = minimal();
   process.env.PUFFS_COMFD = "nonsense";
@@ -245,7 +280,28 @@ test("the loop function runs where there is something to do, and after a time wi
     server.setLoopFunction(undefined);
     const last = calls;
     await kernel.getattr(kernel.root, CALLER);
+    await Bun.sleep(10);
     expect(calls).toBe(last);
+  });
+});
+
+test("the loop function may be given when the mount is up, and is called once in a turn", async () => {
+  const { server } = minimal();
+  await onComfd(server, async ({ kernel }) => {
+    await kernel.getattr(kernel.root, CALLER);
+    const heard = Promise.withResolvers<void>();
+    let calls = 0;
+    server.setLoopFunction(() => {
+      calls++;
+      heard.resolve();
+    });
+    await heard.promise;
+    const before = calls;
+    const asked = Array.from({ length: 50 }, () => kernel.getattr(kernel.root, CALLER));
+    await Promise.all(asked);
+    await Bun.sleep(10);
+    expect(calls).toBeGreaterThan(before);
+    expect(calls - before).toBeLessThan(50);
   });
 });
 
@@ -411,6 +467,11 @@ test("a signal unmounts, and the program's own listeners hear of it", async () =
   while (heard < 2) await Bun.sleep(1);
   process.off("SIGUSR2", listener);
   expect(asked).toBe(1);
+});
+
+test("what is no signal, or cannot be caught, unmounts nothing", () => {
+  for (const signal of ["SIGNAL", "SIGKILL", "SIGSTOP", ""])
+    expect(() => unmountOnSignal(signal as NodeJS.Signals)).toThrow(failing("EINVAL"));
 });
 
 describe("by hand", () => {
