@@ -44,11 +44,16 @@ export class NodeList<Data = unknown> {
     return node;
   }
 
-  /** Call `visit` for each node that is not removed until it answers something, which is the answer. */
-  walk<T>(visit: (node: PuffsNode<Data>) => T | undefined): T | undefined {
+  /**
+   * Call `visit` for each node that is not removed until it answers something, which is the answer; undefined, null and false go on,
+   * as NULL does in C. It may create nodes, which are not visited, remove them and put them.
+   */
+  walk<T>(visit: (node: PuffsNode<Data>) => T | undefined | null | false): T | undefined {
+    let left = this.#nodes.size;
     for (const node of this.#nodes) {
+      if (left-- === 0) break;
       const found = node.removed ? undefined : visit(node);
-      if (found !== undefined) return found;
+      if (found !== undefined && found !== null && found !== false) return found;
     }
     return undefined;
   }

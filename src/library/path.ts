@@ -11,25 +11,25 @@ export interface PathObject<P extends Pathlike = Pathlike> {
   readonly hash: number;
 }
 
-/** What paths are in a file system: for the usual kind, with slashes, see `standardPaths`. */
+/** What paths are in a file system: for the usual kind, with slashes, see `standardPaths`. What they throw fails the operation. */
 export interface PathRules<P extends Pathlike> {
   /** The path of `component` in `directory`; of `component` only what begins at `offset` is meant. */
   build(directory: P, component: P, offset: number): P;
-  /** What a name becomes in a path. */
-  transform(directory: P, name: string): P;
+  /** What a name becomes in a path. Left out: it is that already, so paths are strings. */
+  transform?(directory: P, name: string): P;
   /** Whether all `length` units of `path` are the first of `other`; with `prefix` a component must end there, and more follow. */
   compare(path: P, other: P, length: number, prefix: boolean): boolean;
-  /** A path is not used any more. Each that `build` made gets here once. */
+  /** A path is not used any more. Each that `build` and `transform` made gets here once. */
   free?(path: P): void;
 }
 
-/** Names, a slash before each but the first: what most file systems' servers take. */
+/** Names, a slash before each but the first: what most file systems' servers take. ".." is the path without its last name. */
 export const standardPaths: PathRules<string> = {
   build(directory, component, offset) {
-    const rest = component.slice(offset).replace(/^\//, "");
-    return directory.endsWith("/") ? `${directory}${rest}` : `${directory}/${rest}`;
+    const rest = component.slice(offset).replace(/^\/+/, "");
+    if (rest === "..") return directory.slice(0, Math.max(1, directory.lastIndexOf("/")));
+    return `${directory.replace(/\/+$/, "")}/${rest}`;
   },
-  transform: (_directory, name) => name,
   compare: (path, other, length, prefix) =>
     other.startsWith(path) && (prefix ? other[length] === "/" : other.length === length),
 };
@@ -61,11 +61,21 @@ export class Paths<P extends Pathlike = string> {
     return { path, hash: this.#hashes ? hashOf(path) : 0 };
   }
 
-  /** The path of a name. Throws ENOENT for a directory that has none any more. */
-  child(directory: PuffsNode, name: string): PathObject<P> {
+  /**
+   * The path of a name. `original` is the name as it came, for a transformation that is not to see what became of it. Throws ENOENT for a
+   * directory that has no path any more.
+   */
+  child(directory: PuffsNode, name: string, original = name): PathObject<P> {
     const above = this.of(directory);
     if (!above) throw ENOENT;
-    return this.object(this.#rules.build(above.path, this.#rules.transform(above.path, name), 0));
+    const { transform, free } = this.#rules;
+    if (!transform) return this.object(this.#rules.build(above.path, name as unknown as P, 0));
+    const component = transform.call(this.#rules, above.path, original);
+    try {
+      return this.object(this.#rules.build(above.path, component, 0));
+    } finally {
+      free?.call(this.#rules, component);
+    }
   }
 
   /** From now on the node is known by this. */

@@ -18,7 +18,10 @@ export interface PathFramework<N extends object, P extends Pathlike> {
   readonly paths: Paths<P>;
   /** Which node of the library an operation's node is. Left out: they are the same. */
   readonly nodeOf?: (node: N) => PuffsNode;
-  /** What an operation is given in place of a name, such as another spelling of it; its path is made of that. */
+  /**
+   * What an operation is given in place of a name, such as another spelling of it; its path is made of that, but for `transform` of the
+   * rules, which sees the name as it came. What it throws fails the operation.
+   */
   readonly modifyName?: (directory: PathObject<P> | undefined, name: string) => string;
 }
 
@@ -43,6 +46,16 @@ export function withPaths<N extends object, P extends Pathlike>(
   const own = operations as unknown as Record<string, Operation | undefined>;
   const instead: Record<string, unknown> = {};
 
+  /** A second path, without which the first is of no use. */
+  const orRelease = (first: PathObject<P>, make: () => PathObject<P>) => {
+    try {
+      return make();
+    } catch (error) {
+      paths.release(first);
+      throw error;
+    }
+  };
+
   const modified = (directory: N, name: string) => modifyName(paths.of(nodeOf(directory)), name);
 
   /** Call an operation that has one name. If it ends without error `done` uses the path up. */
@@ -51,7 +64,7 @@ export function withPaths<N extends object, P extends Pathlike>(
     if (!operation) return;
     instead[key] = (directory: N, name: string, ...rest: unknown[]) => {
       const said = modified(directory, name);
-      const path = paths.child(nodeOf(directory), said);
+      const path = paths.child(nodeOf(directory), said, name);
       calls.set(rest.at(-1) as object, { path, target: undefined });
       return settle(
         () => operation.call(operations, directory, said, ...rest),
@@ -78,8 +91,8 @@ export function withPaths<N extends object, P extends Pathlike>(
   if (rename)
     instead.rename = (from: N, name: string, to: N, newName: string, flags: number, call: Call) => {
       const [said, newSaid] = [modified(from, name), modified(to, newName)];
-      const path = paths.child(nodeOf(from), said);
-      const target = paths.child(nodeOf(to), newSaid);
+      const path = paths.child(nodeOf(from), said, name);
+      const target = orRelease(path, () => paths.child(nodeOf(to), newSaid, newName));
       calls.set(call, { path, target });
       return settle(
         () => rename.call(operations, from, said, to, newSaid, flags, call),
@@ -90,9 +103,13 @@ export function withPaths<N extends object, P extends Pathlike>(
         },
       );
     };
+  // It may want to know the path once more. What it does later need not be waited for: a lookup may find the node again.
   instead.reclaim = (node: N, pid?: number) => {
-    paths.assign(nodeOf(node), undefined);
-    return reclaim?.call(operations, node, pid);
+    try {
+      return reclaim?.call(operations, node, pid);
+    } finally {
+      paths.assign(nodeOf(node), undefined);
+    }
   };
 
   return {

@@ -10,6 +10,11 @@ test("standard paths", () => {
   expect(build("/a", "b", 0)).toBe("/a/b");
   expect(build("/", "b", 0)).toBe("/b");
   expect(build("/new", "/old/b/c", 4)).toBe("/new/b/c");
+  expect(build("", "b", 0)).toBe("/b");
+  expect(build("/a//", "//b", 0)).toBe("/a/b");
+  expect(build("/a/b", "..", 0)).toBe("/a");
+  expect(build("/a", "..", 0)).toBe("/");
+  expect(build("/a", "..b", 0)).toBe("/a/..b");
   expect(compare("/a", "/a/b", 2, true)).toBe(true);
   expect(compare("/a", "/ab", 2, true)).toBe(false);
   expect(compare("/a", "/a", 2, true)).toBe(false);
@@ -104,8 +109,8 @@ test("paths can be something else", () => {
   expect(paths.find(paths.object([1, 2]))).toBe(two as PuffsNode);
   paths.move(paths.object([1]), paths.object([7]));
   expect(paths.of(two as PuffsNode)?.path).toEqual([7, 2]);
-  // The old ones of both, and the one that was said to be moved.
-  expect(freed).toEqual([[1, 2], [1], [1]]);
+  // What the names became, the old ones of both, and the one that was said to be moved.
+  expect(freed).toEqual([[1], [2], [1, 2], [1], [1]]);
 });
 
 describe("operations with paths", () => {
@@ -214,6 +219,83 @@ describe("operations with paths", () => {
     expect(paths.of(file)?.path).toBe("/top/other name");
     node.reclaim?.(file);
     expect(freed.at(-1)).toBe("/top/other name");
+  });
+
+  test("what the rules throw fails the operation, which is not called, and leaves no path behind", () => {
+    const failing = (what: string) => (name: string) => {
+      if (name === what) throw new Errno("EILSEQ");
+      return name;
+    };
+    const made: string[] = [];
+    const freed: string[] = [];
+    const nodes = new NodeList<string>();
+    const untransformable = failing("untransformable");
+    const unbuildable = failing("<unbuildable>");
+    const note = (path: string) => {
+      made.push(path);
+      return path;
+    };
+    const paths = new Paths(nodes, {
+      transform: (_, name) => note(`<${untransformable(name)}>`),
+      build: (directory, component, offset) =>
+        note(`${directory}/${unbuildable(component).slice(offset)}`),
+      compare: standardPaths.compare,
+      free: (path) => void freed.push(path),
+    });
+    const root = nodes.create("root");
+    paths.assign(root, paths.object("/top"));
+    const called: string[] = [];
+    const { node } = withPaths<PuffsNode<string>, string>(
+      {
+        lookup(_, name) {
+          called.push(name);
+          return null;
+        },
+        rename: (_, name) => void called.push(name),
+      },
+      { paths, modifyName: (_, name) => failing("unmodifiable")(name) },
+    );
+    for (const name of ["untransformable", "unbuildable", "unmodifiable"]) {
+      expect(() => node.lookup(root, name, call)).toThrow(new Errno("EILSEQ"));
+      expect(() => node.rename?.(root, "good", root, name, 0, call)).toThrow(new Errno("EILSEQ"));
+    }
+    expect(called).toEqual([]);
+    expect(freed.toSorted()).toEqual(made.toSorted());
+    node.lookup(root, "good", call);
+    expect(called).toEqual(["good"]);
+    expect(freed.toSorted()).toEqual(made.toSorted());
+  });
+
+  test("a name is modified for the operation and transformed as it came for the path", () => {
+    const nodes = new NodeList<string>();
+    const paths = new Paths(nodes, {
+      ...standardPaths,
+      transform: (directory, name) => `${directory.length}:${name}`,
+    });
+    const root = nodes.create("root");
+    paths.assign(root, paths.object("/top"));
+    const { node } = withPaths<PuffsNode<string>, string>(
+      { lookup: (_, name) => nodes.create(name) },
+      { paths, modifyName: (_, name) => name.toUpperCase() },
+    );
+    const found = node.lookup(root, "File", call) as PuffsNode<string>;
+    expect([found.data, paths.of(found)?.path]).toEqual(["FILE", "/top/4:File"]);
+  });
+
+  test("a node that is reclaimed is known by its path until its operation has been called", async () => {
+    const seen: unknown[] = [];
+    const all: ReturnType<typeof start> = start({
+      lookup: (_, name) => all.nodes.create(name),
+      async reclaim(node) {
+        seen.push(all.paths.of(node)?.path);
+        await null;
+        seen.push(all.paths.of(node)?.path);
+      },
+    });
+    const file = all.node.lookup(all.root, "file", call) as PuffsNode<string>;
+    await all.node.reclaim?.(file);
+    expect(seen).toEqual(["/top/file", undefined]);
+    expect(all.freed).toEqual(["/top/file"]);
   });
 
   test("names may be modified before they get anywhere", () => {
