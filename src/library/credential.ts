@@ -21,7 +21,7 @@ export class Credential implements Credentials {
     this.#identity = identity;
   }
 
-  /** The effective user. Throws EINVAL if it is no user's, as `gid` and `groups` do. */
+  /** The effective user. Throws EOPNOTSUPP if it is no user's, as `gid` and `groups` do. */
   get uid(): number {
     return this.#user.uid;
   }
@@ -30,6 +30,7 @@ export class Credential implements Credentials {
     return this.#user.gid;
   }
 
+  /** The supplementary groups; NetBSD's kernel tells 16 at most. */
   get groups(): readonly number[] {
     const { groups } = this.#user;
     this.#groups ??= typeof groups === "function" ? groups() : groups;
@@ -68,13 +69,18 @@ export class Credential implements Credentials {
     return this.isJuggernaut;
   }
 
+  /** Likewise: not a process. */
+  get internal(): boolean {
+    return !this.isRegular;
+  }
+
   /** Likewise `hasGroup`. */
   inGroup(gid: number): boolean {
     return this.hasGroup(gid);
   }
 
   get #user(): Identity {
-    if (!this.isRegular) throw new Errno("EINVAL", "the credentials are no user's");
+    if (!this.isRegular) throw new Errno("EOPNOTSUPP", "the credentials are no user's");
     return this.#identity;
   }
 }

@@ -12,6 +12,8 @@ export interface Credentials {
   readonly uid: number;
   /** The superuser, or the kernel itself: refused almost nothing. */
   readonly privileged: boolean;
+  /** The kernel itself, for no one: refused nothing. */
+  readonly internal: boolean;
   /** Whether `gid` is the effective group or one of the supplementary ones. */
   inGroup(gid: number): boolean;
 }
@@ -30,6 +32,7 @@ export function refuseAccess(
   mask: number,
   who: Credentials,
 ): Errno | undefined {
+  if (who.internal) return undefined;
   if (who.privileged) {
     const isFile = (mode & S_IFMT) !== S_IFDIR;
     return (mask & EXECUTE) !== 0 && isFile && (mode & 0o111) === 0 ? EACCES : undefined;
@@ -58,9 +61,10 @@ export function refuseChanges(
   who: Credentials,
 ): Errno | undefined {
   if (who.privileged) return undefined;
-  const { mode, uid = attributes.uid, gid = attributes.gid, atime, mtime } = changes;
+  const { mode, uid, gid = attributes.gid, atime, mtime } = changes;
+  const owns = uid !== undefined || changes.gid !== undefined;
   return (
-    refuseChown(attributes, uid, gid, who) ??
+    (owns ? refuseChown(attributes, uid, changes.gid, who) : undefined) ??
     (mode === undefined ? undefined : refuseChmod({ ...attributes, gid }, mode, who)) ??
     (atime === undefined && mtime === undefined
       ? undefined
@@ -68,15 +72,16 @@ export function refuseChanges(
   );
 }
 
-/** chown(2): the owner may give the file to another of his groups. To what it is already anybody may. */
+/** chown(2): the owner's, who may give the file to another of his groups. undefined: it stays as it is. */
 export function refuseChown(
   { uid, gid }: Owned,
-  newUid: number,
-  newGid: number,
+  newUid: number | undefined,
+  newGid: number | undefined,
   who: Credentials,
 ): Errno | undefined {
-  if (who.privileged || (newUid === uid && newGid === gid)) return undefined;
-  return who.uid === uid && newUid === uid && who.inGroup(newGid) ? undefined : EPERM;
+  if (who.privileged) return undefined;
+  if (who.uid !== uid || (newUid ?? uid) !== uid) return EPERM;
+  return (newGid ?? gid) === gid || who.inGroup(newGid as number) ? undefined : EPERM;
 }
 
 /** chmod(2): the owner's to do, but for the sticky bit of files, and set-group-ID for a group that one is not in. */

@@ -137,6 +137,11 @@ export const owners: Subject = {
       await fails(bob.chown(at("f"), BOB, -1), "EPERM");
       await fails(bob.chown(at("f"), -1, BOB), "EPERM");
     },
+    "not even to who has them by anyone else: EPERM": async ({ alice, bob, at }) => {
+      await make(alice, at("f"), "", 0o666);
+      await fails(bob.chown(at("f"), ALICE, ALICE), "EPERM");
+      await alice.chown(at("f"), ALICE, ALICE);
+    },
     "takes set-id bits from what can be executed": async ({ client, alice, at }) => {
       await make(client, at("f"));
       await client.chown(at("f"), ALICE, ALICE);

@@ -15,7 +15,7 @@ import { PuffsReq } from "../../src/puffs/structs.ts";
 const user = (uid: number, gid: number, groups: number[] = []) =>
   new Credential({ kind: "user", uid, gid, groups });
 
-const code = { EINVAL: expect.objectContaining({ code: "EINVAL" }) };
+const failing = (code: string) => expect.objectContaining({ code });
 
 test("a user's credentials", () => {
   const who = user(1000, 100, [7, 8]);
@@ -34,13 +34,17 @@ test("a user's credentials", () => {
 test("the kernel's credentials have no users and no groups, and may all", () => {
   for (const kind of ["kernel", "fs"] as const) {
     const who = new Credential({ kind, uid: 0, gid: 0, groups: [] });
-    expect(() => who.uid).toThrow(code.EINVAL);
-    expect(() => who.gid).toThrow(code.EINVAL);
-    expect(() => who.groups).toThrow(code.EINVAL);
+    expect(() => who.uid).toThrow(failing("EOPNOTSUPP"));
+    expect(() => who.gid).toThrow(failing("EOPNOTSUPP"));
+    expect(() => who.groups).toThrow(failing("EOPNOTSUPP"));
     expect([who.isUid(0), who.hasGroup(0), who.isRegular]).toEqual([false, false, false]);
     expect([who.isKernel, who.isFs]).toEqual([kind === "kernel", kind === "fs"]);
     expect(who.isJuggernaut).toBe(true);
-    expect(access({ mode: S_IFREG, uid: 5, gid: 5 }, 6, who)).toBeUndefined();
+    const nobodys = { mode: S_IFREG, uid: 5, gid: 5 };
+    expect(access(nobodys, 7, who)).toBeUndefined();
+    expect(accessChown(nobodys, 6, 6, who)).toBeUndefined();
+    expect(accessChmod(nobodys, 0o7777, who)).toBeUndefined();
+    expect(accessTimes(nobodys, false, who)).toBeUndefined();
   }
 });
 
@@ -101,6 +105,16 @@ test("on puffs a request brings user, groups, process and thread", async () => {
   expect(seen).toEqual({ uid: 1000, gid: 100, groups: [100, 7], pid: 42, lwp: 3 });
 });
 
+test("on puffs a request brings 16 groups at most", async () => {
+  let seen: readonly number[] = [];
+  const { kernel } = watched((call) => {
+    seen = credentialOf(call).groups;
+  });
+  const groups = Array.from({ length: 16 }, (_, n) => 500 + n);
+  await kernel.getattr(kernel.root, { ...CALLER, groups });
+  expect(seen).toEqual(groups);
+});
+
 test("on puffs the kernel and the file system in it are told apart", async () => {
   const seen: string[] = [];
   const { kernel } = watched((call) => {
@@ -142,7 +156,7 @@ test("setbacks are in the reply, where they may be", async () => {
   expect(setbacks() & 3).toBe(3);
   expect(failure).toBeUndefined();
   await kernel.fsync(newnode, 1, CALLER);
-  expect(failure).toEqual(code.EINVAL);
+  expect(failure).toEqual(failing("EINVAL"));
   expect(kernel.has(Vn.MMAP)).toBe(true);
 });
 
@@ -160,14 +174,30 @@ test("access: owner, group, others, superuser", () => {
   expect(no(access(FILE, 4, user(2000, 1)))).toBe("EACCES");
   expect(no(access({ ...FILE, mode: S_IFREG }, 6, user(0, 0)))).toBeUndefined();
   expect(no(access(FILE, 1, user(0, 0)))).toBe("EACCES");
+  expect(no(access({ ...FILE, mode: S_IFREG | 0o001 }, 1, user(0, 0)))).toBeUndefined();
+  expect(no(access({ ...FILE, mode: S_IFDIR }, 1, user(0, 0)))).toBeUndefined();
+  // Who is the owner has the owner's rights alone, who is in the group the group's.
+  expect(no(access({ ...FILE, mode: S_IFREG | 0o077 }, 4, user(1000, 100)))).toBe("EACCES");
+  expect(no(access({ ...FILE, mode: S_IFREG | 0o707 }, 4, user(2000, 100)))).toBe("EACCES");
+  expect(no(access({ ...FILE, mode: S_IFREG | 0o007 }, 7, user(2000, 1)))).toBeUndefined();
+  // All that is asked for must be granted.
+  expect(no(access(FILE, 7, user(1000, 1)))).toBe("EACCES");
+  expect(no(access(FILE, 0, user(2000, 1)))).toBeUndefined();
 });
 
 test("chown: to another of the owner's groups", () => {
   expect(no(accessChown(FILE, 1000, 7, user(1000, 100, [7])))).toBeUndefined();
   expect(no(accessChown(FILE, 1000, 8, user(1000, 100, [7])))).toBe("EPERM");
   expect(no(accessChown(FILE, 2000, 100, user(1000, 100)))).toBe("EPERM");
-  expect(no(accessChown(FILE, 1000, 100, user(2000, 1)))).toBeUndefined();
   expect(no(accessChown(FILE, 2000, 1, user(0, 0)))).toBeUndefined();
+  // A group that one is not in may stay.
+  expect(no(accessChown(FILE, 1000, 100, user(1000, 1)))).toBeUndefined();
+  // Others may not even leave it as it is.
+  expect(no(accessChown(FILE, 1000, 100, user(2000, 100)))).toBe("EPERM");
+  // PUFFS_VNOVAL
+  expect(no(accessChown(FILE, undefined, 7, user(1000, 100, [7])))).toBeUndefined();
+  expect(no(accessChown(FILE, undefined, undefined, user(1000, 1)))).toBeUndefined();
+  expect(no(accessChown(FILE, undefined, undefined, user(2000, 1)))).toBe("EPERM");
 });
 
 test("chmod: the owner's, but for the sticky bit of files and foreign groups", () => {
@@ -177,7 +207,11 @@ test("chmod: the owner's, but for the sticky bit of files and foreign groups", (
   expect(no(accessChmod({ ...FILE, mode: S_IFDIR }, 0o1700, user(1000, 1)))).toBeUndefined();
   expect(no(accessChmod(FILE, 0o2600, user(1000, 1)))).toBe("EPERM");
   expect(no(accessChmod(FILE, 0o2600, user(1000, 100)))).toBeUndefined();
+  expect(no(accessChmod(FILE, 0o2600, user(1000, 1, [100])))).toBeUndefined();
+  expect(no(accessChmod(FILE, 0o4600, user(1000, 1)))).toBeUndefined();
   expect(no(accessChmod(FILE, 0o3600, user(0, 0)))).toBeUndefined();
+  // The sticky bit is asked about first.
+  expect(no(accessChmod(FILE, 0o3600, user(1000, 1)))).toBe("EFTYPE");
 });
 
 test("times: the owner's, and whoever's who may write if they are to be now", () => {
@@ -186,4 +220,5 @@ test("times: the owner's, and whoever's who may write if they are to be now", ()
   expect(no(accessTimes(open, false, user(2000, 100)))).toBe("EPERM");
   expect(no(accessTimes(open, true, user(2000, 100)))).toBeUndefined();
   expect(no(accessTimes(open, true, user(2000, 1)))).toBe("EACCES");
+  expect(no(accessTimes(open, false, user(0, 0)))).toBeUndefined();
 });

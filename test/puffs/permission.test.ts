@@ -18,7 +18,7 @@ function node(mode: number, uid = 10, gid = 20): Attributes {
 }
 
 function who(uid: number, ...groups: number[]): Credentials {
-  return { uid, privileged: uid === 0, inGroup: (gid) => groups.includes(gid) };
+  return { uid, privileged: uid === 0, internal: false, inGroup: (gid) => groups.includes(gid) };
 }
 
 const ROOT = who(0);
@@ -43,6 +43,11 @@ describe("access", () => {
     test(name, () => {
       expect(refuseAccess(node(S_IFREG | mode), mask, caller)?.code).toBe(code);
     });
+
+  test("the kernel itself executes what nobody may", () => {
+    const kernel = { ...ROOT, internal: true };
+    expect(refuseAccess(node(S_IFREG | 0o666), EXECUTE, kernel)).toBeUndefined();
+  });
 
   test("root searches every directory", () => {
     expect(refuseAccess(node(S_IFDIR), EXECUTE, ROOT)).toBeUndefined();
@@ -75,7 +80,8 @@ describe("changes", () => {
     ["the owner gives it to a group of his", S_IFREG, { gid: 11 }, false, OWNER, undefined],
     ["and to no other", S_IFREG, { gid: 30 }, false, OWNER, "EPERM"],
     ["and to no other user", S_IFREG, { uid: 12 }, false, OWNER, "EPERM"],
-    ["keeping both is no change", S_IFREG, { uid: 10, gid: 20 }, false, OTHER, undefined],
+    ["the owner may keep both", S_IFREG, { uid: 10, gid: 20 }, false, OWNER, undefined],
+    ["nobody else even that", S_IFREG, { uid: 10, gid: 20 }, false, OTHER, "EPERM"],
     ["the owner sets times", S_IFREG, now, false, OWNER, undefined],
     ["who may write touches", S_IFREG | 0o020, now, true, MEMBER, undefined],
     ["but sets no times", S_IFREG | 0o020, now, false, MEMBER, "EPERM"],
