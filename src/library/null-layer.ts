@@ -9,7 +9,8 @@ export type { NullNode } from "./null-node.ts";
  * Each operation may be taken out of it, replaced, or called from a new one.
  *
  * All waiting is asynchronous, so the tree may lie on anything but this very mount: what leads there from below is ELOOP. Files are
- * made for the caller where the server may do that. Extended attributes, holes and locks of the tree below do not show.
+ * made for the caller where the server may do that. Extended attributes, holes and locks of the tree below do not show. File handles
+ * are good for as long as the kernel knows the file.
  */
 export async function nullLayer(
   directory: string,

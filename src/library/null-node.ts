@@ -7,6 +7,7 @@ import { encodeName, nameLength } from "../name.ts";
 /** A file of the tree below: which it is, and by which names it was found. */
 export class NullNode {
   readonly key: string;
+  readonly dev: bigint;
   readonly ino: bigint;
   /** Names that lead here; the last one is used. */
   readonly links: { readonly directory: NullNode; readonly name: string }[] = [];
@@ -17,12 +18,24 @@ export class NullNode {
 
   constructor(stats: BigIntStats) {
     this.key = keyOf(stats);
+    this.dev = stats.dev;
     this.ino = stats.ino;
+  }
+
+  /** For NFS: good for as long as the node is known. */
+  get handle(): Uint8Array {
+    const view = new DataView(new ArrayBuffer(HANDLE_SIZE));
+    view.setBigUint64(0, this.dev);
+    view.setBigUint64(8, this.ino);
+    return new Uint8Array(view.buffer);
   }
 }
 
+/** Bytes of two numbers; NFS version 2 leaves 28. */
+const HANDLE_SIZE = 16;
+
 /** What tells files apart. */
-export function keyOf({ dev, ino }: BigIntStats): string {
+export function keyOf({ dev, ino }: Pick<BigIntStats, "dev" | "ino">): string {
   return `${dev}:${ino}`;
 }
 
@@ -43,6 +56,14 @@ export class NullNodes {
     this.#directory = directory;
     this.root = new NullNode(stats);
     this.#byKey.set(this.root.key, this.root);
+  }
+
+  /** A node that is still known. */
+  byHandle(handle: Uint8Array): NullNode | undefined {
+    if (handle.length !== HANDLE_SIZE) return undefined;
+    const view = new DataView(handle.buffer, handle.byteOffset, HANDLE_SIZE);
+    const [dev, ino] = [view.getBigUint64(0), view.getBigUint64(8)];
+    return this.#byKey.get(keyOf({ dev, ino }));
   }
 
   /** What was found by a name. */

@@ -77,12 +77,14 @@ export async function makeNullLayer(
     const { path } = nodes.way(node);
     const access = flags & 3;
     const rest = flags & KEPT;
+    if (access === constants.O_RDONLY) return open(path, rest);
     // The kernel may read what is around a write.
-    if (access === constants.O_WRONLY) {
-      const both = await open(path, constants.O_RDWR | rest).catch(() => undefined);
-      if (both !== undefined) return both;
-    }
-    return open(path, access | rest);
+    const both = await open(path, constants.O_RDWR | rest).catch(() => undefined);
+    if (both !== undefined) return both;
+    return open(path, access | rest).catch((error) => {
+      if (error.code !== "EACCES") throw error;
+      return openUnwritable(path, constants.O_RDWR | rest, error);
+    });
   };
 
   /** Do something through the call's descriptor, or one of its own if the kernel has nothing open. */
@@ -123,6 +125,8 @@ export async function makeNullLayer(
         );
         return { frsize: bsize, bsize, blocks, bfree, bavail, files, ffree };
       },
+      nodetofh: ({ handle }) => handle,
+      fhtonode: (handle) => nodes.byHandle(handle) ?? ESTALE,
     },
     node: {
       lookup: (parent, name) =>
@@ -214,6 +218,23 @@ export async function makeNullLayer(
       reclaim: (node) => nodes.forget(node),
     },
   };
+}
+
+/**
+ * Open for writing what its mode forbids to write: the file was made so and is open for writing still, or what was written before comes
+ * out of the kernel's cache. Who may open it at all was asked before. To the superuser modes say nothing; others can do this with
+ * their own files.
+ */
+async function openUnwritable(path: Buffer, flags: number, refusal: unknown): Promise<number> {
+  const { mode } = await stat(path);
+  await chmod(path, (mode & 0o7777) | 0o600).catch(() => {
+    throw refusal;
+  });
+  try {
+    return await open(path, flags);
+  } finally {
+    await chmod(path, mode & 0o7777);
+  }
 }
 
 function attributesOf(stats: fs.BigIntStats, parent: NullNode | undefined): Attributes {

@@ -1,7 +1,17 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { constants, mkdirSync, renameSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  constants,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { nullLayer } from "../../src/library/null-layer.ts";
+import { Errno } from "../../src/errno.ts";
+import { type NullNode, nullLayer } from "../../src/library/null-layer.ts";
+import type { Call } from "../../src/operations.ts";
 import type { AnyPlugin } from "../../src/plugin.ts";
 import { below } from "../plugins/passthrough/below.ts";
 import { onCore } from "../support/core.ts";
@@ -99,3 +109,43 @@ test("the space is that of the host", async () => {
   expect(await client.statvfs("/")).toMatchObject({ frsize: bsize, blocks, files, namemax: 255 });
   await close();
 });
+
+test("file handles lead to the files that the kernel knows", async () => {
+  mkdirSync(at("a"));
+  writeFileSync(at("a/file"), "x");
+  const { root, node, fs } = await nullLayer(host.directory);
+  const call = { uid: 0, gid: 0 } as Call;
+  const directory = (await node.lookup(root, "a", call)) as NullNode;
+  const file = (await node.lookup(directory, "file", call)) as NullNode;
+  const handle = (await fs?.nodetofh?.(file, call)) as Uint8Array;
+  expect(handle.length).toBe(16);
+  expect(await fs?.fhtonode?.(handle, call)).toBe(file);
+  expect(await fs?.fhtonode?.((await fs.nodetofh?.(root, call)) as Uint8Array, call)).toBe(root);
+  renameSync(at("a/file"), at("elsewhere"));
+  await node.lookup(root, "elsewhere", call);
+  expect(await fs?.fhtonode?.(handle, call)).toBe(file);
+  node.reclaim?.(file);
+  expect(await fs?.fhtonode?.(handle, call)).toEqual(new Errno("ESTALE"));
+  for (const wrong of [new Uint8Array(0), new Uint8Array(16), new Uint8Array(60)])
+    expect(await fs?.fhtonode?.(wrong, call)).toEqual(new Errno("ESTALE"));
+});
+
+const asRoot = process.geteuid?.() === 0 ? test : test.skip;
+
+asRoot(
+  "an ordinary user's layer writes files that were made without the right to write them",
+  async () => {
+    chownSync(host.directory, 1000, 1000);
+    writeFileSync(at("theirs"), "root's", { mode: 0o644 });
+    const program = join(import.meta.dir, "ordinary-layer.ts");
+    const child = Bun.spawn([process.execPath, program, host.directory], { stderr: "inherit" });
+    const said = JSON.parse(await new Response(child.stdout).text());
+    expect(said).toEqual({
+      ...{ "open written": "done", "write written": "done", "late written": "done" },
+      written: ["laterndle", "444"],
+      ...{ "open both": "done", "write both": "done", "late both": "done" },
+      both: ["laterndle", "444"],
+      theirs: "EACCES",
+    });
+  },
+);
