@@ -58,6 +58,11 @@ export class NodeList<Data = unknown> {
     return undefined;
   }
 
+  /** All of them, removed ones too. */
+  all(): Iterable<PuffsNode<Data>> {
+    return this.#nodes;
+  }
+
   /** The file has no name any more; who has it open goes on. From `remove` and `rmdir`. */
   remove(node: PuffsNode<Data>): void {
     PuffsNode.remove(node);

@@ -82,7 +82,7 @@ export class Paths<P extends Pathlike = string> {
   assign(node: PuffsNode, path: PathObject<P> | undefined): void {
     const old = this.of(node);
     node.path = path;
-    if (old) this.release(old);
+    if (old && old !== path) this.release(old);
   }
 
   /** The node that has this path. */
@@ -133,10 +133,10 @@ export class Paths<P extends Pathlike = string> {
     else this.release(path);
   }
 
-  /** The name is gone: what had the path has none. */
+  /** The name is gone: what had the path has none, whether or not the file system has said already that it is removed. */
   lose(path: PathObject<P>): void {
-    const node = this.find(path);
-    if (node) this.assign(node, undefined);
+    for (const node of this.#nodes.all())
+      if (this.matches(node, path)) this.assign(node, undefined);
   }
 
   /** A path that `child` made is not used any more. */

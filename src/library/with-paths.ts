@@ -8,7 +8,10 @@ import { withInstead } from "./surround.ts";
 
 /** What the names of a call are as whole paths. */
 export interface GivenPaths<P extends Pathlike> {
-  /** Of the name that the operation is given. */
+  /**
+   * Of the name that the operation is given. What it finds or makes is known by it as soon as it has answered. One that waits, and looks
+   * for nodes by their paths, gives the node the path itself before it answers (`paths.assign`): another may look in between.
+   */
   readonly path: PathObject<P>;
   /** In a rename: where to. */
   readonly target: PathObject<P> | undefined;
@@ -77,7 +80,7 @@ export function withPaths<N extends object, P extends Pathlike>(
   for (const key of ["lookup", "create", "mknod", "mkdir", "symlink"])
     around(key, (path, answer) => {
       const node = nodeOf(answer as N);
-      if (node.path) paths.release(path);
+      if (node.path && node.path !== path) paths.release(path);
       else paths.assign(node, path);
     });
   for (const key of ["remove", "rmdir"])

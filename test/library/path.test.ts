@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { ENOENT, Errno } from "../../src/errno.ts";
 import { NodeList, type PuffsNode } from "../../src/library/node.ts";
-import { type PathRules, Paths, standardPaths } from "../../src/library/path.ts";
+import { type PathObject, type PathRules, Paths, standardPaths } from "../../src/library/path.ts";
 import { withPaths } from "../../src/library/with-paths.ts";
 import { type Call, type NodeOperations, RENAME_EXCHANGE } from "../../src/operations.ts";
 
@@ -280,6 +280,47 @@ describe("operations with paths", () => {
     );
     const found = node.lookup(root, "File", call) as PuffsNode<string>;
     expect([found.data, paths.of(found)?.path]).toEqual(["FILE", "/top/4:File"]);
+  });
+
+  test("an operation may give its node the path itself, so that two that wait find one node", async () => {
+    const all: ReturnType<typeof start> = start({
+      async lookup(_, name, call) {
+        await null;
+        const { path } = all.framed.given(call) as { path: PathObject<string> };
+        const known = all.paths.find(path) as PuffsNode<string> | undefined;
+        const node = known ?? all.nodes.create(name);
+        if (!known) all.paths.assign(node, path);
+        return node;
+      },
+    });
+    const [one, other] = await Promise.all(
+      [{}, {}].map((each) => all.node.lookup(all.root, "file", each as Call)),
+    );
+    expect(other).toBe(one as PuffsNode<string>);
+    // The second path only.
+    expect(all.freed).toEqual(["/top/file"]);
+    expect(all.paths.of(one as PuffsNode)?.path).toBe("/top/file");
+  });
+
+  test("what was removed in the operation itself has no path afterwards", () => {
+    const all: ReturnType<typeof start> = start({
+      lookup: (_, name) => all.nodes.create(name),
+      remove: (_, name) =>
+        void all.nodes.walk((node) => node.data === name && all.nodes.remove(node)),
+      rename: (_from, _name, _to, name) =>
+        void all.nodes.walk((node) => node.data === name && all.nodes.remove(node)),
+    });
+    const [a, b, c] = ["a", "b", "c"].map(
+      (name) => all.node.lookup(all.root, name, call) as PuffsNode<string>,
+    );
+    all.node.remove?.(all.root, "a", call);
+    all.node.rename?.(all.root, "c", all.root, "b", 0, call);
+    expect([a, b, c].map((node) => all.paths.of(node as PuffsNode)?.path)).toEqual([
+      undefined,
+      undefined,
+      "/top/b",
+    ]);
+    expect(all.freed.toSorted()).toEqual(["/top/a", "/top/a", "/top/b", "/top/c", "/top/c"]);
   });
 
   test("a node that is reclaimed is known by its path until its operation has been called", async () => {
