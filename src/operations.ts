@@ -357,8 +357,8 @@ export interface NodeOperations<N extends object> {
   reclaim?(node: N, pid?: number): Awaitable<void>;
 
   /**
-   * The last opener of `file` is gone (all descriptors closed, all maps unmapped). Each File gets it exactly once. No error can be answered.
-   * `pid` as in `reclaim`.
+   * The last opener of `file` is gone (all descriptors closed, all maps unmapped). Each File gets it exactly once. No error can be
+   * answered. Without a file: what `setback` asked for, when nothing was open. `pid` as in `reclaim`.
    */
   inactive?(node: N, file: File | undefined, pid?: number): Awaitable<void>;
 

@@ -21,6 +21,8 @@ export class Connection {
   readonly fs: FileSystemOperations<any>;
   readonly vnodes: Vnodes;
   readonly openings = new Openings();
+  /** Of which nodes the file system asked to hear when they are inactive, whether or not anything is open. */
+  readonly inactiveWanted = new WeakSet<object>();
   readonly statistics = new Statistics(OPS.map((row) => row?.name));
   /** What the mount asks of the kernel (PUFFS_KFLAG_*). */
   readonly flags: number;
@@ -93,10 +95,12 @@ export class Connection {
     }
   }
 
-  /** The last opener of a node is gone: each of its files ends. */
-  endFiles(node: object, pid = this.by): void {
-    for (const file of this.openings.end(node))
+  /** The last opener of a node is gone: each of its files ends. Answers how many there were. */
+  endFiles(node: object, pid = this.by): number {
+    const files = this.openings.end(node);
+    for (const file of files)
       if (this.node.inactive) this.attempt("inactive", () => this.node.inactive?.(node, file, pid));
+    return files.length;
   }
 
   #reclaim(node: object): void {

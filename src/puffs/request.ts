@@ -373,6 +373,7 @@ function whether(value: Awaitable<Attributes | Errno>): Awaitable<boolean> {
 export function rmdir(call: PuffsCall, { cookieTarg }: Of<typeof a.Rmdir>): Outcome {
   const target = hold(call, cookieTarg);
   if (!target) return ESTALE;
+  call.target = target;
   return change(call, call.node, target.node, (c) =>
     after(c, c.connection.node.rmdir?.(c.node, c.name, c), (c2) => {
       target.removed = true;
@@ -471,9 +472,16 @@ export function readlink(call: PuffsCall, { linklen }: Of<typeof a.Readlink>): O
 /** The last reference is gone. A node that has no name either need not be kept. */
 export function inactive(call: PuffsCall): Outcome {
   const { vnode, connection } = call;
-  connection.endFiles(vnode.node, call.pid);
-  if (vnode.removed) call.setbacks |= Setback.NOREF_N1;
-  return r.empty(call);
+  const { node } = vnode;
+  const ended = connection.endFiles(node, call.pid);
+  const isWanted = connection.inactiveWanted.delete(node) && ended === 0;
+  const told = isWanted
+    ? connection.attempt("inactive", () => connection.node.inactive?.(node, undefined, call.pid))
+    : undefined;
+  return after(call, told, (c) => {
+    if (c.vnode.removed) c.setbacks |= Setback.NOREF_N1;
+    return r.empty(c);
+  });
 }
 
 /** Nobody can be waiting for the node's events any more either: what polls is told to give up. */

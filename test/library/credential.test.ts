@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { access, accessChmod, accessChown, accessTimes } from "../../src/library/access.ts";
 import { callerOf, setback } from "../../src/library/caller.ts";
 import { Credential, credentialOf } from "../../src/library/credential.ts";
+import { createUsermount } from "../../src/library/server.ts";
 import { S_IFDIR, S_IFREG } from "../../src/mode.ts";
 import type { Call } from "../../src/operations.ts";
 import { Connection } from "../../src/puffs/connection.ts";
@@ -11,6 +12,7 @@ import { connect } from "../../src/puffs/loopback.ts";
 import { kargs } from "../../src/puffs/mount.ts";
 import { PuffsServer } from "../../src/puffs/server.ts";
 import { PuffsReq } from "../../src/puffs/structs.ts";
+import { DIRECTORY, FILE as FILE_ATTRIBUTES, onComfd } from "./comfd.ts";
 
 const user = (uid: number, gid: number, groups: number[] = []) =>
   new Credential({ kind: "user", uid, gid, groups });
@@ -158,6 +160,48 @@ test("setbacks are in the reply, where they may be", async () => {
   await kernel.fsync(newnode, 1, CALLER);
   expect(failure).toEqual(failing("EINVAL"));
   expect(kernel.has(Vn.MMAP)).toBe(true);
+});
+
+test("who asks is told once that a node is inactive, and nobody else", async () => {
+  const told: unknown[] = [];
+  const server = createUsermount<object>({
+    name: "inactive",
+    flags: ["IAONDEMAND"],
+    keepsContent: true,
+    node: {
+      lookup: (_, name) => (name === "dir" ? directory : file),
+      getattr: (node) => (node === file ? FILE_ATTRIBUTES : DIRECTORY),
+      mmap: (_node, _prot, call) => setback(call, "INACT_N1"),
+      remove: (_directory, _name, call) => setback(call, "INACT_N2"),
+      rmdir: (_directory, _name, call) => setback(call, "INACT_N2"),
+      async inactive(node, opened) {
+        await null;
+        told.push([node, opened]);
+      },
+    },
+  });
+  const file = {};
+  const directory = {};
+  const superuser = { ...CALLER, uid: 0 };
+  server.setRoot({});
+  await onComfd(server, async ({ kernel }) => {
+    const { newnode } = await kernel.lookup(kernel.root, { name: "file", nameiop: 0 }, CALLER);
+    await kernel.release(newnode, CALLER);
+    expect(told).toEqual([]);
+    await kernel.mmap(newnode, 1, CALLER);
+    await kernel.release(newnode, CALLER);
+    // By the reply it has been told.
+    expect(told.splice(0)).toEqual([[file, undefined]]);
+    await kernel.release(newnode, CALLER);
+    expect(told).toEqual([]);
+    await kernel.remove(kernel.root, "file", newnode, superuser);
+    await kernel.release(newnode, CALLER);
+    expect(told.splice(0)).toEqual([[file, undefined]]);
+    const dir = await kernel.lookup(kernel.root, { name: "dir", nameiop: 0 }, CALLER);
+    await kernel.rmdir(kernel.root, "dir", dir.newnode, superuser);
+    await kernel.release(dir.newnode, CALLER);
+    expect(told.splice(0)).toEqual([[directory, undefined]]);
+  });
 });
 
 test("setbacks mean nothing on FUSE", () => {
