@@ -59,9 +59,10 @@ export function puffsDoor(): Door {
   };
 }
 
-/** The path to mount on, with a notice if it is not the one that was given. */
+/** The path to mount on, with a notice if it is not the one that was given, give or take slashes at its end. */
 function absolute(path: string, real: string, log: Log): string {
-  if (real !== path) log.warn(`${path} is a relative path; using ${real} instead`);
+  if (real !== (path.replace(/\/+$/, "") || "/"))
+    log.warn(`${path} is a relative path; using ${real} instead`);
   return real;
 }
 
