@@ -4,6 +4,8 @@ export interface Wishes {
   readonly attributeTimeout?: number | undefined;
   readonly entryTimeout?: number | undefined;
   readonly negativeTimeout?: number | undefined;
+  /** No name is believed, whatever the file system says of it. */
+  readonly noNames?: boolean | undefined;
   readonly directIo?: boolean | undefined;
   readonly kernelCache?: boolean | undefined;
   readonly writeback?: boolean | undefined;

@@ -40,7 +40,8 @@ export function attributeValidity(call: FuseCall, attributes: Attributes): Valid
 /** For how long a name may be believed. */
 export function entryValidity(call: FuseCall, attributes: Attributes): Validity {
   const own = attributes.entryTimeout;
-  return own === undefined ? call.connection.entryValidity : validity(checkedTimeout(own));
+  const { entryValidity: mounts, wishes } = call.connection;
+  return own === undefined || wishes.noNames ? mounts : validity(checkedTimeout(own));
 }
 
 /** SETATTR's valid mask as changes. `now` is read once if the kernel leaves a time to us. */

@@ -12,7 +12,7 @@ export function wishesOf(flags: ReadonlySet<PuffsFlag>): Wishes {
   return {
     puffsFlags: union(KernelFlags, flags),
     puffs: { libraryFlags: union(LibraryFlags, flags) },
-    ...(uncached("NOCACHE_NAME") && { entryTimeout: 0, negativeTimeout: 0 }),
+    ...(uncached("NOCACHE_NAME") && { entryTimeout: 0, negativeTimeout: 0, noNames: true }),
     ...(uncached("NOCACHE_PAGE") && { directIo: true }),
     ...(flags.has("WTCACHE") && { writeback: false }),
   };

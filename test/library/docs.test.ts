@@ -72,7 +72,7 @@ function rows(document: string): Map<string, string> {
 /** The first words of what a file calls its tests, but for what a template begins with. */
 function titlesOf(file: string): string[] {
   const text = readFileSync(join(TESTS, `${file}.test.ts`), "utf8");
-  return [...text.matchAll(/\b(?:test|asRoot)\(\s*["'`](.+)["'`],/g)].map((match) =>
+  return [...text.matchAll(/\b(?:test\(\s*|asRoot\(\s*|title: )["'`](.+)["'`],/g)].map((match) =>
     (match[1] as string).replace(/^\$\{\w+\}: /, ""),
   );
 }

@@ -56,6 +56,10 @@ if (mode === "daemon") {
   if (directory === "/nonexistent") say("still here");
   await server.mount(directory);
   await server.mainloop();
+} else if (mode === "cancel") {
+  await server.daemon();
+  await server.exit();
+  process.exit(7);
 } else if (mode === "signal") {
   unmountOnSignal("SIGTERM");
   await server.mount(directory);

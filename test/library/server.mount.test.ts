@@ -125,6 +125,21 @@ mounting("programs that serve a mount themselves", () => {
   );
 
   test(
+    "a program that ends before it mounts says so to who waits",
+    async () => {
+      const child = spawn(process.execPath, [PROGRAM, "cancel", "/nowhere"], {
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      const [error, [code]] = await Promise.all([text(child.stderr), once(child, "exit")]);
+      expect(code).toBe(32);
+      expect(error).toMatch(
+        /^program: the server ended \(exit code 7\) before anything was mounted/,
+      );
+    },
+    MINUTE,
+  );
+
+  test(
     "requests are served by hand",
     () =>
       using("hand", [], async (started) => {
@@ -137,26 +152,30 @@ mounting("programs that serve a mount themselves", () => {
     MINUTE,
   );
 
-  test(
-    "what the kernel holds back is written when it is told to",
-    () =>
-      using("flush", [], async (started) => {
-        await until(() => started.output().includes("mounted\n"), "the mount");
-        // Every close(2) writes by itself, that of a shell's copy of a descriptor too.
-        const holder = spawn(process.execPath, ["-e", HOLDER, `${started.directory}/file`], {
-          stdio: ["pipe", "pipe", "inherit"],
-        });
-        await once(holder.stdout, "data");
-        started.child.stdin?.end("go\n");
-        await until(() => started.output().includes("after"), "the flush");
-        expect(started.output()).toBe("mounted\nbefore 0\nafter 1\n");
-        holder.stdin.end();
-        await once(holder, "exit");
-        await until(() => ended(started), "the end");
-        expect(started.output()).toContain("unmounted");
-      }),
-    MINUTE,
-  );
+  for (const { title, flags, before } of [
+    { title: "what the kernel holds back is written when it is told to", flags: [], before: 0 },
+    { title: "with WTCACHE the kernel holds nothing back", flags: ["WTCACHE"], before: 1 },
+  ])
+    test(
+      title,
+      () =>
+        using("flush", flags, async (started) => {
+          await until(() => started.output().includes("mounted\n"), "the mount");
+          // Every close(2) writes by itself, that of a shell's copy of a descriptor too.
+          const holder = spawn(process.execPath, ["-e", HOLDER, `${started.directory}/file`], {
+            stdio: ["pipe", "pipe", "inherit"],
+          });
+          await once(holder.stdout, "data");
+          started.child.stdin?.end("go\n");
+          await until(() => started.output().includes("after"), "the flush");
+          expect(started.output()).toBe(`mounted\nbefore ${before}\nafter 1\n`);
+          holder.stdin.end();
+          await once(holder, "exit");
+          await until(() => ended(started), "the end");
+          expect(started.output()).toContain("unmounted");
+        }),
+      MINUTE,
+    );
 
   for (const { flags, lookups, reads } of [
     { flags: [], lookups: 1, reads: 1 },

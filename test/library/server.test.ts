@@ -1,14 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { EAGAIN, receive, send } from "../../ffi/device.ts";
+import { closeDescriptor, EAGAIN, receive, send, setNonBlocking } from "../../ffi/device.ts";
+import { socketPair } from "../../ffi/socket.ts";
 import { callerOf } from "../../src/library/caller.ts";
 import type { PuffsNode } from "../../src/library/node.ts";
 import { createUsermount, type UsermountServer } from "../../src/library/server.ts";
 import { unmountOnSignal } from "../../src/library/signal.ts";
 import { type Call, RENAME_NOREPLACE } from "../../src/operations.ts";
-import { FhFlags, FlushOp, KernelFlags, LibraryFlags, Vtype } from "../../src/puffs/flags.ts";
+import { FhFlags, FlushOp, KernelFlags, LibraryFlags, Vn, Vtype } from "../../src/puffs/flags.ts";
 import { FrameReader } from "../../src/puffs/frames.ts";
+import { acceptKargs } from "../../src/puffs/mounted.ts";
 import type { KernelFault } from "../../src/wishes.ts";
+import { handshakeOf } from "../support/kernel-end.ts";
 import { CALLER, DIRECTORY, FILE, onComfd } from "./comfd.ts";
 
 const root = { ...DIRECTORY };
@@ -30,6 +33,23 @@ function minimal(more: Partial<Parameters<typeof createUsermount<object>>[0]> = 
 }
 
 const lookup = { name: "file", nameiop: 0 };
+
+/** The arguments of a mount that nobody serves any further. */
+async function announced(server: ReturnType<typeof minimal>["server"]): Promise<Uint8Array> {
+  const [end, theirs] = socketPair("stream");
+  setNonBlocking(end);
+  process.env.PUFFS_COMFD = String(theirs);
+  try {
+    const mounting = server.mount("somewhere");
+    const { kargs } = await handshakeOf(end);
+    await mounting;
+    return kargs;
+  } finally {
+    closeDescriptor(end);
+    await server.mainloop();
+  }
+}
+
 const failing = (code: string) => expect.objectContaining({ code });
 
 test("the life of a mount: before, running, unmounting, unmounted", async () => {
@@ -213,6 +233,61 @@ describe("what the kernel is told at the mount", () => {
       expect([args.fhsize, args.fhflags]).toEqual([20, FhFlags.NFSV3]);
       expect([args.rootVtype, args.rootVsize, args.rootDevice]).toEqual([Vtype.REG, 77, 5]);
     });
+  });
+
+  test("handles that NFS has no room for make no mount", async () => {
+    const { NFSV2, NFSV3, DYNAMIC } = FhFlags;
+    // nfs/nfsproto.h: 32 and 64 bytes, of which the kernel takes 4.
+    for (const [size, flags, fits] of [
+      [28, NFSV2, true],
+      [29, NFSV2, false],
+      [60, NFSV3 | DYNAMIC, true],
+      [61, NFSV3 | DYNAMIC, false],
+      [60, NFSV2 | NFSV3, false],
+      [100, DYNAMIC, true],
+    ] as const) {
+      const { server } = minimal({ handles: { size, flags } });
+      const arguments_ = await announced(server);
+      if (fits)
+        expect(acceptKargs(arguments_).args).toMatchObject({ fhsize: size, fhflags: flags });
+      else expect(() => acceptKargs(arguments_)).toThrow(failing("EINVAL"));
+    }
+  });
+
+  test("with ALLOPS what the file system lacks is asked for, and answered as without", async () => {
+    for (const flags of [[], ["ALLOPS"]] as const) {
+      const { server } = minimal({ flags });
+      await onComfd(server, async ({ kernel }) => {
+        const asked = flags.length > 0;
+        const names = [Vn.SYMLINK, Vn.READLINK, Vn.ACCESS, Vn.SEEK, Vn.PRINT] as const;
+        // access(2) is always asked for: the kernel leaves permissions to the server.
+        expect(names.filter((name) => kernel.has(name)).length).toBe(asked ? 5 : 1);
+        const link = kernel.symlink(kernel.root, "link", "target", 0o777, CALLER);
+        await expect(link).rejects.toThrow(failing("EOPNOTSUPP"));
+        await expect(kernel.readlink(kernel.root, CALLER)).rejects.toThrow(failing("EOPNOTSUPP"));
+        await kernel.access(kernel.root, 4, CALLER);
+        expect((await kernel.getattr(kernel.root, CALLER)).va.nlink).toBe(2);
+      });
+    }
+  });
+
+  test("with LOOKUP_FULLPNBUF one name of a path is taken, and nothing behind it", async () => {
+    const seen: string[] = [];
+    const { server } = minimal({
+      flags: ["LOOKUP_FULLPNBUF"],
+      node: {
+        lookup(_, name) {
+          seen.push(name);
+          return { ...DIRECTORY };
+        },
+        getattr: (node) => node as typeof FILE,
+      },
+    });
+    await onComfd(server, async ({ kernel }) => {
+      const path = { name: "one", nameiop: 0, flags: 0, rest: "/two/three" };
+      expect((await kernel.lookup(kernel.root, path, CALLER)).consume).toBe(0);
+    });
+    expect(seen).toEqual(["one"]);
   });
 
   test("the longest request is what the kernel makes of the wish", () => {
@@ -416,6 +491,26 @@ test("the kernel is told what to forget and what to write, and says no to being 
     },
     { events: { onFlush: (flush) => void flushes.push(flush) } },
   );
+});
+
+test("a range that is not in the file is EINVAL to the kernel, and what it does not know is no error", async () => {
+  const big = { ...FILE, size: 100_000 };
+  const { server } = minimal({
+    keepsContent: true,
+    node: { lookup: () => big, getattr: (node) => node as typeof FILE },
+  });
+  await onComfd(server, async ({ kernel }) => {
+    await kernel.lookup(kernel.root, lookup, CALLER);
+    const { usermount } = server;
+    await usermount.invalidateNode(big, 0, 100_000);
+    await expect(usermount.invalidateNode(big, 0, 100_001)).rejects.toThrow(failing("EINVAL"));
+    await expect(usermount.flushNode(big, 4096, 100_000)).rejects.toThrow(failing("EINVAL"));
+    await expect(usermount.invalidateNode(big, 0, -1)).rejects.toThrow(failing("EINVAL"));
+    // Of what only attributes have changed the pages are as good as before.
+    await usermount.invalidateNode(big, -1);
+    await usermount.invalidateNode({});
+    await usermount.invalidateNames({});
+  });
 });
 
 test("operations wait and go on in any order, each for its own caller", async () => {
