@@ -43,6 +43,7 @@ export class Paths<P extends Pathlike = string> {
   readonly #nodes: NodeList;
   readonly #rules: PathRules<P>;
   readonly #hashes: boolean;
+  readonly #released = new WeakSet<object>();
 
   /** `hash`: compare hashes before paths (PUFFS_FLAG_HASHPATH). */
   constructor(nodes: NodeList, rules: PathRules<P>, { hash = false } = {}) {
@@ -139,9 +140,11 @@ export class Paths<P extends Pathlike = string> {
       if (this.matches(node, path)) this.assign(node, undefined);
   }
 
-  /** A path that `child` made is not used any more. */
-  release({ path }: PathObject<P>): void {
-    this.#rules.free?.(path);
+  /** A path that `child` made is not used any more. Twice is once. */
+  release(path: PathObject<P>): void {
+    if (this.#released.has(path)) return;
+    this.#released.add(path);
+    this.#rules.free?.(path.path);
   }
 }
 

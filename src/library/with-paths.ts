@@ -49,60 +49,97 @@ export function withPaths<N extends object, P extends Pathlike>(
   const own = operations as unknown as Record<string, Operation | undefined>;
   const instead: Record<string, unknown> = {};
 
-  /** A second path, without which the first is of no use. */
-  const orRelease = (first: PathObject<P>, make: () => PathObject<P>) => {
-    try {
-      return make();
-    } catch (error) {
-      paths.release(first);
-      throw error;
-    }
+  /**
+   * A name with its path. While the operation waits its directory may be moved: `now` is the path then, or undefined if the directory
+   * has none any more.
+   */
+  const place = (directory: N, name: string) => {
+    const node = nodeOf(directory);
+    const above = paths.of(node);
+    const said = modifyName(above, name);
+    const path = paths.child(node, said, name);
+    const now = () => {
+      const here = paths.of(node);
+      if (here === above) return path;
+      paths.release(path);
+      return here && paths.child(node, said, name);
+    };
+    return { said, path, now };
   };
 
-  const modified = (directory: N, name: string) => modifyName(paths.of(nodeOf(directory)), name);
-
   /** Call an operation that has one name. If it ends without error `done` uses the path up. */
-  const around = (key: string, done: (path: PathObject<P>, answer: unknown) => void) => {
+  const around = (
+    key: string,
+    done: (path: PathObject<P>, answer: unknown, node: unknown) => void,
+  ) => {
     const operation = own[key];
     if (!operation) return;
     instead[key] = (directory: N, name: string, ...rest: unknown[]) => {
-      const said = modified(directory, name);
-      const path = paths.child(nodeOf(directory), said, name);
-      calls.set(rest.at(-1) as object, { path, target: undefined });
+      const { said, path, now } = place(directory, name);
+      const call = rest.at(-1) as object;
+      calls.set(call, { path, target: undefined });
       return settle(
         () => operation.call(operations, directory, said, ...rest),
-        (answer) => done(path, answer),
-        () => paths.release(path),
+        (answer) => {
+          calls.delete(call);
+          const at = now();
+          if (at) done(at, answer, rest[0]);
+        },
+        () => {
+          calls.delete(call);
+          paths.release(path);
+        },
       );
     };
   };
 
+  /** A path that is known already stays. */
+  const name = (node: PuffsNode, path: PathObject<P>) => {
+    if (node.path && node.path !== path) paths.release(path);
+    else paths.assign(node, path);
+  };
+
   for (const key of ["lookup", "create", "mknod", "mkdir", "symlink"])
-    around(key, (path, answer) => {
-      const node = nodeOf(answer as N);
-      if (node.path && node.path !== path) paths.release(path);
-      else paths.assign(node, path);
-    });
+    around(key, (path, answer) => name(nodeOf(answer as N), path));
+  around("link", (path, _, node) => name(nodeOf(node as N), path));
   for (const key of ["remove", "rmdir"])
     around(key, (path) => {
       paths.lose(path);
       paths.release(path);
     });
-  around("link", (path) => paths.release(path));
 
   const { rename, reclaim } = operations;
   if (rename)
-    instead.rename = (from: N, name: string, to: N, newName: string, flags: number, call: Call) => {
-      const [said, newSaid] = [modified(from, name), modified(to, newName)];
-      const path = paths.child(nodeOf(from), said, name);
-      const target = orRelease(path, () => paths.child(nodeOf(to), newSaid, newName));
-      calls.set(call, { path, target });
+    instead.rename = (
+      from: N,
+      oldName: string,
+      to: N,
+      newName: string,
+      flags: number,
+      call: Call,
+    ) => {
+      const source = place(from, oldName);
+      let target: typeof source;
+      try {
+        target = place(to, newName);
+      } catch (error) {
+        paths.release(source.path);
+        throw error;
+      }
+      calls.set(call, { path: source.path, target: target.path });
       return settle(
-        () => rename.call(operations, from, said, to, newSaid, flags, call),
-        () => (flags & RENAME_EXCHANGE ? paths.exchange(path, target) : paths.move(path, target)),
+        () => rename.call(operations, from, source.said, to, target.said, flags, call),
         () => {
-          paths.release(path);
-          paths.release(target);
+          calls.delete(call);
+          const [here, there] = [source.now(), target.now()];
+          if (here && there)
+            (flags & RENAME_EXCHANGE ? paths.exchange : paths.move).call(paths, here, there);
+          else for (const path of [here, there]) if (path) paths.release(path);
+        },
+        () => {
+          calls.delete(call);
+          paths.release(source.path);
+          paths.release(target.path);
         },
       );
     };

@@ -302,6 +302,70 @@ describe("operations with paths", () => {
     expect(all.paths.of(one as PuffsNode)?.path).toBe("/top/file");
   });
 
+  test("what waits while its directory is moved gets the path that it has then", async () => {
+    const gate = Promise.withResolvers<void>();
+    const all: ReturnType<typeof start> = start({
+      async lookup(directory, name) {
+        if (directory !== all.root) await gate.promise;
+        return all.nodes.create(name);
+      },
+      remove: () => gate.promise,
+      rename: () => undefined,
+      rmdir: () => undefined,
+    });
+    const { node, root, paths, freed } = all;
+    const call = () => ({}) as Call;
+    const directory = (await node.lookup(root, "dir", call())) as PuffsNode<string>;
+    const gone = (await node.lookup(root, "gone", call())) as PuffsNode<string>;
+    const known = all.nodes.create("known");
+    paths.assign(known, paths.object("/top/dir/known"));
+    const found = node.lookup(directory, "file", call()) as Promise<PuffsNode<string>>;
+    const removed = node.remove?.(directory, "known", call());
+    const lost = node.lookup(gone, "lost", call()) as Promise<PuffsNode<string>>;
+    await node.rename?.(root, "dir", root, "moved", 0, call());
+    node.rmdir?.(root, "gone", call());
+    gate.resolve();
+    const [file, nameless] = await Promise.all([found, lost, removed]);
+    expect(paths.of(file)?.path).toBe("/top/moved/file");
+    expect(paths.of(known)).toBeUndefined();
+    expect(paths.of(nameless)).toBeUndefined();
+    expect(freed.filter((path) => path === "/top/dir/file")).toEqual(["/top/dir/file"]);
+    expect(freed.filter((path) => path === "/top/gone/lost")).toEqual(["/top/gone/lost"]);
+  });
+
+  test("a file without a name gets that of its next link", () => {
+    const all: ReturnType<typeof start> = start({
+      lookup: (_, name) => all.nodes.create(name),
+      remove: () => undefined,
+      link: () => undefined,
+    });
+    const { node, root, paths } = all;
+    const file = node.lookup(root, "file", call) as PuffsNode<string>;
+    node.link?.(root, "second", file, call);
+    expect(paths.of(file)?.path).toBe("/top/file");
+    node.remove?.(root, "file", call);
+    expect(paths.of(file)).toBeUndefined();
+    node.link?.(root, "third", file, call);
+    expect(paths.of(file)?.path).toBe("/top/third");
+  });
+
+  test("a call that serves another operation knows no path any more", async () => {
+    const seen: unknown[] = [];
+    const all: ReturnType<typeof start> = start({
+      lookup: async (_, name) => (name === "absent" ? null : all.nodes.create(name)),
+      getattr: (_, call) => {
+        seen.push(all.framed.given(call));
+        return {} as never;
+      },
+    });
+    const { node, root } = all;
+    for (const name of ["absent", "file"]) {
+      await node.lookup(root, name, call);
+      expect(() => node.getattr?.(root, call)).toThrow(expect.objectContaining({ code: "EINVAL" }));
+    }
+    expect(seen).toEqual([]);
+  });
+
   test("what was removed in the operation itself has no path afterwards", () => {
     const all: ReturnType<typeof start> = start({
       lookup: (_, name) => all.nodes.create(name),
