@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { Errno } from "../../src/errno.ts";
 import { FrameBuffer } from "../../src/library/framebuf.ts";
 import { drain, FrameVector, type Sides, unmountOnClose } from "../../src/library/framevector.ts";
+import { Random } from "../support/random.ts";
 import { FRAMING, frame, numberOf, Scripted, textOf } from "./echo.ts";
 
 function start(more: Partial<typeof FRAMING> = {}) {
@@ -400,3 +401,76 @@ test("a file system that needs its connection is unmounted when both sides are g
   expect([unmounts, channel.released]).toEqual([1, true]);
   expect(await outcome(vector.enqueueCc(channel, frame(3, "late")))).toBe("ENXIO");
 });
+
+for (const seed of [1, 2, 3, 4])
+  test(`whatever happens to a channel, each request ends once, seed ${seed}`, async () => {
+    const random = new Random(seed);
+    const below = (limit: number) => random.below(limit);
+    for (let round = 0; round < 100; round++) {
+      const { vector, channel } = start(below(2) === 0 ? { fdNotify: () => {} } : {});
+      channel.room = below(3) === 0 ? below(40) : Number.POSITIVE_INFINITY;
+      const ends = new Map<number, string[]>();
+      const answered = new Set<number>();
+      let asked = 0;
+      const input: number[] = [];
+      const steps: (() => unknown)[] = [
+        () => {
+          const number = ++asked;
+          const heard: string[] = [];
+          ends.set(number, heard);
+          const hear = (reply: FrameBuffer, error: Errno | undefined) =>
+            void heard.push(error?.code ?? textOf(reply));
+          try {
+            vector.enqueueCb(channel, frame(number, `ask${number}`), hear, {
+              urgent: below(4) === 0,
+            });
+          } catch (error) {
+            heard.push((error as Errno).code);
+          }
+        },
+        () => {
+          const sent = new Set(channel.sent);
+          const open = [...ends.keys()].filter(
+            (number) => sent.has(`${number} ask${number}`) && !answered.has(number),
+          );
+          if (open.length === 0) return;
+          const number = random.pick(open);
+          answered.add(number);
+          input.push(...frame(number, `told${number}`).getAt(0, 6 + `${number}`.length));
+        },
+        () => input.push(...frame(200, "stray").getAt(0, 7)),
+        () => channel.give(input.splice(0, 1 + below(12))),
+        () => channel.take(below(30)),
+        () => {
+          try {
+            vector.disableFd(channel, { read: below(2) === 0, write: below(2) === 0 });
+          } catch {}
+        },
+        () => {
+          try {
+            vector.enableFd(channel, { read: true, write: true });
+          } catch {}
+        },
+      ];
+      for (let step = 0; step < 60 && asked < 100; step++) await random.pick(steps)();
+      const wasWhole = below(2) === 0;
+      if (wasWhole) {
+        vector.enableFd(channel, { read: true, write: true });
+        await channel.take(10_000);
+        for (let number = 1; number <= asked; number++)
+          if (!answered.has(number))
+            input.push(...frame(number, `told${number}`).getAt(0, 6 + `${number}`.length));
+        await channel.give(input.splice(0));
+        await turn();
+      } else if (below(2) === 0) {
+        vector.enableFd(channel, { read: true, write: true });
+        await channel.hangUp();
+        await turn();
+      } else vector.removeFd(channel, "ECONNABORTED");
+      for (const [number, heard] of ends) {
+        expect([round, number, heard.length]).toEqual([round, number, 1]);
+        if (wasWhole) expect(heard).toEqual([`told${number}`]);
+        else expect(heard[0]).toMatch(/^(told\d+|ECONNRESET|EPIPE|ECONNABORTED|ENXIO|ESHUTDOWN)$/);
+      }
+    }
+  });

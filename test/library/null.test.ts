@@ -80,6 +80,16 @@ test("names below a directory that was renamed are found", async () => {
   await close();
 });
 
+test("it has all the operations that puffs_null has", async () => {
+  const { node, fs } = await nullLayer(host.directory);
+  // puffs_null_setops of lib/libpuffs/null.c, less unmount and sync, which do nothing
+  const names =
+    `lookup create mknod getattr setattr fsync remove link rename mkdir rmdir symlink readlink readdir read write
+    reclaim`.split(/\s+/);
+  expect(names.filter((name) => !(name in node))).toEqual([]);
+  expect(Object.keys(fs ?? {}).toSorted()).toEqual(["fhtonode", "nodetofh", "statvfs"]);
+});
+
 test("operations can be taken out and replaced", async () => {
   writeFileSync(at("file"), "text");
   const { client, close } = await layer((plain) => {
