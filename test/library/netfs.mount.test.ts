@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { O_RDONLY } from "../support/client.ts";
 import { isMounted, mounting, until } from "../support/mounted.ts";
@@ -114,6 +114,30 @@ mounting("a network file system", () => {
     MINUTE,
   );
 
+  test.skipIf(!forgetsAll())(
+    "all names are forgotten at once, from Linux 6.16 on",
+    async () => {
+      await using([], async ({ client }) => {
+        remote.put("/public/file", { text: "x" });
+        await client.stat("/public/file");
+        const { stat } = remote.asked;
+        await client.stat("/public/file");
+        expect(remote.asked.stat).toBe(stat);
+        remote.announce({ everything: true });
+        await settled(async () => {
+          await client.stat("/public/file");
+          return (remote.asked.stat ?? 0) > (stat ?? 0);
+        });
+        // Both names were looked up, and are believed again.
+        const again = remote.asked.stat;
+        await client.stat("/public/file");
+        expect(remote.asked.stat).toBe(again);
+        expect(again).toBe((stat ?? 0) + 4);
+      });
+    },
+    MINUTE,
+  );
+
   test(
     "with NOCACHE all is asked for each time; with OPDUMP each operation is told",
     async () => {
@@ -170,6 +194,12 @@ mounting("a network file system", () => {
     MINUTE,
   );
 });
+
+/** FUSE_NOTIFY_INC_EPOCH is of 6.16. */
+function forgetsAll(): boolean {
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  return major > 6 || (major === 6 && minor >= 16);
+}
 
 /** Until something is so: the news is on its way. */
 async function settled(condition: () => Promise<boolean>): Promise<void> {

@@ -103,11 +103,15 @@ test("what changes at the server is forgotten in the kernel", async () => {
     // PUFFS_INVAL_PAGECACHE_NODE_RANGE to the end, PUFFS_INVAL_NAMECACHE_DIR
     expect(told).toEqual([`3 of ${cookie}, 0 to 0`, `1 of ${kernel.root}, 0 to 0`]);
     await expect(client.stat("/long")).rejects.toThrow("ENOENT");
+    remote.announce({ everything: true });
+    while (told.length < 3) await Bun.sleep(1);
+    // PUFFS_INVAL_NAMECACHE_ALL
+    expect(told[2]).toMatch(/^2 of/);
     // What nobody knows is nobody's news.
     remote.announce({ changed: "/nowhere" });
     remote.announce({ gone: "/no/where" });
     await client.stat("/public");
-    expect([told.length, server.state]).toEqual([2, "running"]);
+    expect([told.length, server.state]).toEqual([3, "running"]);
   });
 });
 

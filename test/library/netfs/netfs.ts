@@ -251,8 +251,9 @@ export async function netfs(socket: Talkable, flags: readonly PuffsFlag[] = [], 
     await Promise.all(dirty.map(sync)).catch(() => {});
   }
 
-  /** The server says something by itself: a file has changed, or a name is gone. */
-  function heard({ changed, gone }: Words): void {
+  /** The server says something by itself: a file has changed, a name is gone, or nothing is known any more. */
+  function heard({ changed, gone, everything }: Words): void {
+    if (everything) server.usermount.invalidateAllNames().catch(() => {});
     const path = String(changed ?? gone);
     const node = server.paths.find(server.paths.object(path)) as Node | undefined;
     if (node) node.attributes = undefined;
