@@ -113,6 +113,31 @@ test("exit ends a mount, and what was never mounted", async () => {
   await expect(never.mount("late")).rejects.toThrow(failing("EBUSY"));
 });
 
+test("an unmount that the kernel refuses leaves the mount running; without its kernel it ends", async () => {
+  const { server } = minimal();
+  const [end, theirs] = socketPair("stream");
+  setNonBlocking(end);
+  process.env.PUFFS_COMFD = String(theirs);
+  const mounting = server.mount("somewhere");
+  await handshakeOf(end);
+  await mounting;
+  const unmounting = server.unmount();
+  const request = new Uint8Array(56);
+  while (receive(end, request) === -EAGAIN) await Bun.sleep(1);
+  expect(server.state).toBe("unmounting");
+  const view = new DataView(request.buffer);
+  // struct puffs_req: opclass 7 is UNMOUNT, 0x20 in it marks the answer; rv EBUSY
+  expect(view.getUint16(24, true)).toBe(7);
+  view.setUint16(24, 0x27, true);
+  view.setInt32(28, 16, true);
+  send(end, request, request.length);
+  await expect(unmounting).rejects.toThrow(failing("EBUSY"));
+  expect(server.state).toBe("running");
+  closeDescriptor(end);
+  expect(await server.mainloop()).toEqual({ reason: "unmounted" });
+  expect(server.state).toBe("unmounted");
+});
+
 test("what is about to be mounted is mounted once, and ended by exit when it is", async () => {
   const { server } = minimal();
   const states: string[] = [];
