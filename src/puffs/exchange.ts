@@ -155,7 +155,9 @@ export abstract class Exchange {
 
   /** Tell the server what it did wrong. */
   protected complain(refusal: Refusal, cookie: number): void {
-    const message = compose(PuffsError, { error: errnoNumber(refusal.error) });
+    const { error } = refusal;
+    const number = typeof error === "number" ? error : errnoNumber(error);
+    const message = compose(PuffsError, { error: number });
     encodeName(refusal.message.slice(0, 255), message, PuffsError.offsets.str);
     this.tell(Opclass.ERROR, refusal.type, cookie, message);
     this.fault(new ProtocolFault(refusal.message));
@@ -174,12 +176,23 @@ export abstract class Exchange {
     this.#pending.delete(id);
     if (pending.abandoned) return;
     const { bytes, cookie, second, always } = pending;
+    if (frame.length > bytes.length) {
+      // Not a word of it to the server.
+      const fault = new ProtocolFault(
+        `a reply of ${frame.length} bytes, ${bytes.length} are the most`,
+      );
+      this.fault(fault);
+      pending.reject(new Errno("EPROTO"));
+      return;
+    }
+    bytes.set(frame);
+    this.setback(view.getUint32(offsets.setbacks, true), cookie, second);
+    if (rv < 0 || rv > ELAST) {
+      this.complain(new Refusal(`error ${rv}`, Err.ERROR, rv), 0);
+      pending.reject(new Errno("EPROTO"));
+      return;
+    }
     try {
-      if (frame.length > bytes.length)
-        throw new Refusal(`a reply of ${frame.length} bytes, ${bytes.length} are the most`);
-      if (rv < 0 || rv > ELAST) throw new Refusal(`error ${rv}`);
-      bytes.set(frame);
-      this.setback(view.getUint32(offsets.setbacks, true), cookie, second);
       if (rv !== 0 && !always) pending.reject(new Errno(nameOf(rv)));
       else pending.resolve(pending.decode(bytes, frame.length));
     } catch (cause) {

@@ -73,12 +73,12 @@ export abstract class KernelMount extends KernelNodes {
   /** The file handle of a node, `room` bytes at most. */
   nodetofh(cookie: number, room: number, caller: Caller = NOCRED): Promise<Uint8Array> {
     const { VfsmsgNodetofh: layout } = wire;
-    const message = compose(layout, { fhcookie: cookie, dsize: room });
+    const message = compose(layout, { fhcookie: cookie, dsize: room }, room);
     const take: Decode<Uint8Array> = (bytes, length) => {
       const { dsize } = readAll(layout, bytes);
       return data(bytes, length, layout.offsets.data, dsize, room, Err.VPTOFH);
     };
-    return this.vfs(Vfs.VPTOFH, cookie, caller, message, take, room);
+    return this.vfs(Vfs.VPTOFH, 0, caller, message, take);
   }
 
   /** How long the file handle of a node is, as getfh(2) asks first: with no room, for the length in the reply that says E2BIG. */
@@ -90,7 +90,7 @@ export abstract class KernelMount extends KernelNodes {
       if (rv !== 0 && rv !== NETBSD.E2BIG) throw new Errno(nameOf(rv));
       return readAll(layout, bytes).dsize;
     };
-    const about = { opclass: Opclass.VFS, optype: Vfs.VPTOFH, cookie, caller, message };
+    const about = { opclass: Opclass.VFS, optype: Vfs.VPTOFH, cookie: 0, caller, message };
     return this.ask({ ...about, decode: take, always: true });
   }
 
@@ -117,9 +117,8 @@ export abstract class KernelMount extends KernelNodes {
     caller: Caller,
     message: Uint8Array,
     decode: Decode<T>,
-    more = 0,
   ): Promise<T> {
-    return this.ask({ opclass: Opclass.VFS, optype, cookie, caller, message, decode, more });
+    return this.ask({ opclass: Opclass.VFS, optype, cookie, caller, message, decode });
   }
 
   protected vn<T>(
@@ -170,8 +169,8 @@ export function data(
   asked: number,
   type: number,
 ): Uint8Array {
-  if (got < 0) throw new Refusal("resid grew", type);
-  if (got > asked) throw new Refusal(`${got} bytes where ${asked} were asked for`, type);
+  if (got < 0) throw new Refusal("resid grew", type, "E2BIG");
+  if (got > asked) throw new Refusal(`${got} bytes where ${asked} were asked for`, type, "E2BIG");
   if (at + got > length && got > 0) throw new Refusal(`${got} bytes, and not all were sent`, type);
   return bytes.slice(at, at + got);
 }

@@ -94,7 +94,8 @@ export abstract class KernelNodes extends Exchange {
   protected found(cookie: number, vtype: number, size: number, counts = true): void {
     if (cookie === 0) throw new Refusal("no cookie", Err.MAKENODE);
     const known = this.nodes.get(cookie);
-    if (!known && (vtype <= Vtype.NON || vtype >= Vtype.BAD))
+    // By a handle the kernel looks for what it knows first.
+    if ((counts || !known) && (vtype <= Vtype.NON || vtype >= Vtype.BAD))
       throw new Refusal(`a node of type ${vtype}`, Err.MAKENODE);
     const node = known ?? this.#enter(cookie, vtype, size);
     if (counts) node.lookups++;
@@ -105,6 +106,17 @@ export abstract class KernelNodes extends Exchange {
     if (this.nodes.has(cookie))
       throw new Refusal(`cookie ${cookie} is in use`, Err.MAKENODE, "EEXIST");
     this.found(cookie, vtype, 0);
+  }
+
+  /**
+   * What a reply told of cannot be entered: the server is to forget it again. Before that, what was made is taken away by the user.
+   */
+  protected async abandon(cookie: number): Promise<void> {
+    const onDemand = (this.mount.args.flags & KernelFlags.IAONDEMAND) !== 0;
+    const all = (this.mount.args.flags & KernelFlags.ALLOPS) !== 0;
+    if (this.has(Vn.INACTIVE) && (!onDemand || all)) await this.inactive(cookie).catch(() => {});
+    if (!this.has(Vn.RECLAIM)) return;
+    this.tell(Opclass.VN, Vn.RECLAIM, cookie, compose(VnmsgReclaim, { nlookup: 1 }));
   }
 
   /** The file is known to have at least this many bytes. */

@@ -5,11 +5,14 @@ import type { Of } from "../struct.ts";
 import { type DirectoryEntry, decodeDirents } from "./dirent.ts";
 import { type Decode, nameOf } from "./exchange.ts";
 import {
+  Access,
   CnFlags,
   Constants,
   Err,
   ExtattrList,
+  FileMode,
   FsyncFlags,
+  KernelFlags,
   Nameiop,
   NO_VALUE,
   Opclass,
@@ -91,13 +94,18 @@ export class PuffsKernel extends KernelMount {
     const { flags = CnFlags.ISLASTCN } = cn;
     const message = withName(layout, {}, { ...cn, flags: flags | dotdot }, caller);
     const rest = nameLength(cn.rest ?? "");
-    return this.vn(Vn.LOOKUP, directory, caller, message, (bytes) => {
+    let told = 0;
+    const found = this.vn(Vn.LOOKUP, directory, caller, message, (bytes) => {
       const { cn, newnode, vtype, size, rdev, va, vaTtl, cnTtl } = readAll(layout, bytes);
       if (newnode === directory) throw new Refusal("the directory is in itself", Err.LOOKUP);
-      if (cn.consume > rest)
-        throw new Refusal(`${cn.consume} bytes consumed of ${rest}`, Err.LOOKUP);
+      told = newnode;
       this.found(newnode, vtype, size);
-      return { newnode, vtype, size, rdev, va, vaTtl, cnTtl, consume: cn.consume };
+      const consume = Math.min(cn.consume, rest);
+      return { newnode, vtype, size, rdev, va, vaTtl, cnTtl, consume };
+    });
+    return found.catch(async (error) => {
+      if (told !== 0) await this.abandon(told);
+      throw error;
     });
   }
 
@@ -144,6 +152,7 @@ export class PuffsKernel extends KernelMount {
 
   /** `mode`: FileMode, with what else open(2) was given. The answer is what the server makes of it (OpenReply). */
   async open(cookie: number, mode: number, caller: Caller): Promise<number> {
+    this.#requireWrite(cookie, mode & FileMode.WRITE, [Vtype.REG]);
     if (!this.has(Vn.OPEN)) return 0;
     const { VnmsgOpen: layout } = wire;
     const message = withCred(layout, { mode }, caller);
@@ -158,6 +167,7 @@ export class PuffsKernel extends KernelMount {
   }
 
   async access(cookie: number, mode: number, caller: Caller): Promise<void> {
+    this.#requireWrite(cookie, mode & Access.WRITE, [Vtype.REG, Vtype.DIR, Vtype.LNK]);
     if (!this.has(Vn.ACCESS)) return;
     const message = withCred(wire.VnmsgAccess, { mode }, caller);
     return this.vn(Vn.ACCESS, cookie, caller, message, nothing);
@@ -195,7 +205,7 @@ export class PuffsKernel extends KernelMount {
   /** SETATTR as it is sent when a node's cached times and size are written back: not answered. */
   flushAttributes(cookie: number, changes: Partial<Attributes>): void {
     if (!this.has(Vn.SETATTR)) return;
-    const message = withCred(wire.VnmsgSetgetattr, { va: vattrOf(changes) }, NOCRED);
+    const message = withCred(wire.VnmsgSetgetattr, { va: vattrOf(changes) }, FSCRED);
     this.tell(Opclass.VN, Vn.SETATTR, cookie, message);
   }
 
@@ -230,7 +240,7 @@ export class PuffsKernel extends KernelMount {
     const { message, resid } = this.#writing(offset, content, caller, ioflag);
     return this.vn(Vn.WRITE, cookie, caller, message, (bytes) => {
       const left = readAll(wire.VnmsgRw, bytes).resid;
-      if (left > resid) throw new Refusal("resid grew", Err.WRITE);
+      if (left > resid) throw new Refusal("resid grew", Err.WRITE, "E2BIG");
       if (left !== 0) throw new Errno("EIO");
       this.grown(cookie, offset + resid);
       return resid;
@@ -264,12 +274,13 @@ export class PuffsKernel extends KernelMount {
 
   /** `prot`: Protection. */
   async mmap(cookie: number, prot: number, caller: Caller): Promise<void> {
+    if ((this.mount.args.flags & KernelFlags.NOCACHE_PAGE) !== 0) throw new Errno("EOPNOTSUPP");
     if (!this.has(Vn.MMAP)) return;
     const message = withCred(wire.VnmsgMmap, { prot }, caller);
     return this.vn(Vn.MMAP, cookie, caller, message, nothing);
   }
 
-  /** `flags`: FsyncFlags; without WAIT, or with LAZY, nobody waits for it. */
+  /** `flags`: FsyncFlags; without WAIT, or with RECLAIM, for a node that is on its way out, nobody waits for it. */
   async fsync(
     cookie: number,
     flags: number = FsyncFlags.WAIT,
@@ -277,8 +288,7 @@ export class PuffsKernel extends KernelMount {
   ): Promise<void> {
     if (!this.has(Vn.FSYNC)) return;
     const message = withCred(wire.VnmsgFsync, { flags }, caller);
-    const waits = (flags & FsyncFlags.WAIT) !== 0 && (flags & FsyncFlags.LAZY) === 0;
-    if (!waits || (flags & FsyncFlags.RECLAIM) !== 0)
+    if ((flags & FsyncFlags.WAIT) === 0 || (flags & FsyncFlags.RECLAIM) !== 0)
       return this.tell(Opclass.VN, Vn.FSYNC, cookie, message, caller);
     return this.vn(Vn.FSYNC, cookie, caller, message, nothing);
   }
@@ -339,8 +349,8 @@ export class PuffsKernel extends KernelMount {
       const out = readAll(layout, bytes);
       const used = resid - out.resid;
       const start = layout.offsets.data + dentoff;
-      if (used < 0) throw new Refusal("resid grew", Err.READDIR);
-      if (out.ncookies > ncookies) throw new Refusal("too many cookies", Err.READDIR);
+      if (used < 0) throw new Refusal("resid grew", Err.READDIR, "E2BIG");
+      if (out.ncookies > ncookies) throw new Refusal("too many cookies", Err.READDIR, "E2BIG");
       if (start + used > length && used > 0) throw new Refusal("records are missing", Err.READDIR);
       const view = viewOf(bytes);
       const cookies = Array.from({ length: out.ncookies }, (_, i) =>
@@ -403,7 +413,7 @@ export class PuffsKernel extends KernelMount {
     caller: Caller,
   ): Promise<Uint8Array> {
     const { VnmsgGetextattr: layout } = wire;
-    const resid = Math.min(room, mostData(this.mount));
+    const resid = this.#whole(room);
     const message = this.#extattr(Vn.GETEXTATTR, layout, { attrnamespace, resid }, name, caller);
     const take: Decode<Uint8Array> = (bytes, length) => {
       const got = resid - readAll(layout, bytes).resid;
@@ -434,9 +444,8 @@ export class PuffsKernel extends KernelMount {
     caller: Caller,
   ): Promise<void> {
     const { VnmsgSetextattr: layout } = wire;
-    const fields = { attrnamespace, resid: value.length };
-    if (value.length > mostData(this.mount)) throw new Errno("EINVAL");
-    const { length } = value;
+    const length = this.#whole(value.length);
+    const fields = { attrnamespace, resid: length };
     const message = this.#extattr(Vn.SETEXTATTR, layout, fields, name, caller, length);
     message.set(value, layout.offsets.data);
     return this.vn(Vn.SETEXTATTR, cookie, caller, message, (bytes) => {
@@ -454,7 +463,7 @@ export class PuffsKernel extends KernelMount {
   ): Promise<Uint8Array> {
     this.require(Vn.LISTEXTATTR);
     const { VnmsgListextattr: layout } = wire;
-    const resid = Math.min(room, mostData(this.mount));
+    const resid = this.#whole(room);
     const flag = prefixed ? ExtattrList.LENPREFIX : 0;
     const message = withCred(layout, { attrnamespace, resid, flag }, caller);
     const take: Decode<Uint8Array> = (bytes, length) => {
@@ -520,12 +529,47 @@ export class PuffsKernel extends KernelMount {
     const message = withName(layout, {}, cn, caller);
     wire.Vattr.write(viewOf(message), layout.offsets.va, va);
     fill(message);
-    return this.vn(optype, directory, caller, message, (bytes) => {
-      const { newnode, va: told, vaTtl, cnTtl } = readAll(layout, bytes);
-      if (newnode === 0) throw new Errno("EOPNOTSUPP");
-      this.made(newnode, va.type);
-      return { newnode, va: told, vaTtl, cnTtl };
-    });
+    let made: number | undefined;
+    try {
+      return await this.vn(optype, directory, caller, message, (bytes) => {
+        const { newnode, va: told, vaTtl, cnTtl } = readAll(layout, bytes);
+        made = newnode;
+        if (newnode === 0) throw new Errno("EOPNOTSUPP");
+        this.made(newnode, va.type);
+        return { newnode, va: told, vaTtl, cnTtl };
+      });
+    } catch (error) {
+      if (made !== undefined) await this.#unmake(optype, directory, name, made, caller);
+      throw error;
+    }
+  }
+
+  /** What was made cannot be: it is taken away again. */
+  async #unmake(
+    optype: number,
+    directory: number,
+    name: string,
+    cookie: number,
+    caller: Caller,
+  ): Promise<void> {
+    const cn = { name, nameiop: Nameiop.CREATE, flags: CnFlags.ISLASTCN | CnFlags.LOCKPARENT };
+    const [away, layout] =
+      optype === Vn.MKDIR ? [Vn.RMDIR, wire.VnmsgRmdir] : [Vn.REMOVE, wire.VnmsgRemove];
+    const message = withName(layout, { cookieTarg: cookie }, cn, caller);
+    await this.vn(away, directory, caller, message, nothing).catch(() => {});
+    await this.abandon(cookie);
+  }
+
+  /** A size that goes in one message, or E2BIG. */
+  #whole(length: number): number {
+    if (length > mostData(this.mount)) throw new Errno("E2BIG");
+    return length;
+  }
+
+  /** What cannot be written is as on a mount that is only read. */
+  #requireWrite(cookie: number, writes: number, types: readonly number[]): void {
+    const vtype = this.nodes.get(cookie)?.vtype ?? Vtype.NON;
+    if (writes !== 0 && !this.has(Vn.WRITE) && types.includes(vtype)) throw new Errno("EROFS");
   }
 
   async #name<T extends { cookieTarg: number }>(
@@ -540,8 +584,7 @@ export class PuffsKernel extends KernelMount {
     const nameiop = optype === Vn.LINK ? Nameiop.CREATE : Nameiop.DELETE;
     const cn = { name, nameiop, flags: CnFlags.ISLASTCN | CnFlags.LOCKPARENT };
     const message = withName(layout, { cookieTarg: target } as Partial<T>, cn, caller);
-    const second = optype === Vn.LINK ? 0 : target;
-    return this.vn(optype, directory, caller, message, nothing, { second });
+    return this.vn(optype, directory, caller, message, nothing, { second: target });
   }
 
   #extattr<T extends object>(

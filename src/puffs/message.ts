@@ -32,15 +32,18 @@ export interface Layout<T> {
   write(view: DataView, offset: number, source: Readonly<T>): void;
 }
 
-/** The reply was not what the protocol allows. `type` and `error` are those of the ERROR message that the server is sent. */
+/**
+ * The reply was not what the protocol allows. `type` and `error` are those of the ERROR message that the server is sent; a number is told
+ * as it is.
+ */
 export class Refusal extends Error {
   override readonly name = "Refusal";
   readonly type: number;
-  readonly error: ErrnoName;
+  readonly error: ErrnoName | number;
   /** What the caller gets. */
   readonly code: ErrnoName = "EPROTO";
 
-  constructor(message: string, type: number = Err.ERROR, error: ErrnoName = "EINVAL") {
+  constructor(message: string, type: number = Err.ERROR, error: ErrnoName | number = "EINVAL") {
     super(message);
     this.type = type;
     this.error = error;

@@ -7,9 +7,20 @@ import type { PuffsNode } from "../../src/library/node.ts";
 import { createUsermount, type UsermountServer } from "../../src/library/server.ts";
 import { unmountOnSignal } from "../../src/library/signal.ts";
 import { type Call, RENAME_NOREPLACE } from "../../src/operations.ts";
-import { FhFlags, FlushOp, KernelFlags, LibraryFlags, Vn, Vtype } from "../../src/puffs/flags.ts";
+import {
+  Err,
+  FhFlags,
+  FlushOp,
+  KernelFlags,
+  LibraryFlags,
+  Opclass,
+  Vn,
+  Vtype,
+} from "../../src/puffs/flags.ts";
 import { FrameReader } from "../../src/puffs/frames.ts";
+import { compose } from "../../src/puffs/message.ts";
 import { acceptKargs } from "../../src/puffs/mounted.ts";
+import { PuffsError } from "../../src/puffs/structs.ts";
 import type { KernelFault } from "../../src/wishes.ts";
 import { handshakeOf } from "../support/kernel-end.ts";
 import { CALLER, DIRECTORY, FILE, onComfd } from "./comfd.ts";
@@ -409,10 +420,12 @@ test("the kernel says what it does not like", async () => {
   const faults: KernelFault[] = [];
   const { server } = minimal({
     onError: (fault) => void faults.push(fault),
-    node: { lookup: () => root, getattr: () => DIRECTORY },
+    node: { lookup: () => null, getattr: () => DIRECTORY },
   });
   await onComfd(server, async ({ kernel }) => {
-    await expect(kernel.lookup(kernel.root, lookup, CALLER)).rejects.toThrow(failing("EPROTO"));
+    const message = compose(PuffsError, { error: 22 });
+    message.set(Buffer.from("the directory is in itself"), PuffsError.offsets.str);
+    kernel.tell(Opclass.ERROR, Err.LOOKUP, kernel.root, message);
     await kernel.getattr(kernel.root, CALLER);
   });
   expect(faults).toEqual([
