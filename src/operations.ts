@@ -132,7 +132,10 @@ export interface DirectoryEntry<N extends object> {
   readonly name: string;
   /** What it is: an S_IF constant (or a whole mode: the rest is dropped). Left out: not known (DT_UNKNOWN). */
   readonly mode?: number | undefined;
-  /** Inode number. Left out: that of `node` if given and known, else an arbitrary one that is not 0. */
+  /**
+   * Inode number, as `getattr` tells it: getcwd(3) compares the two. Left out: what `getattr` tells of `node` if that is given and known,
+   * on puffs of a known directory too; else an arbitrary one that is not 0.
+   */
   readonly ino?: number | undefined;
   /**
    * The node itself, if it is at hand: the kernel is then told its attributes along with the name (READDIRPLUS), which

@@ -219,6 +219,3 @@ export function checkEntry(entry: DirectoryEntry<object>, next: number): void {
   if (ino !== undefined && !(Number.isSafeInteger(ino) && ino > 0))
     throw new Nonsense(`readdir told the inode number ${Bun.inspect(ino)}`);
 }
-
-/** What stands for an inode number that nobody knows: readdir(3) must not see 0. */
-export const UNKNOWN_INO = 0xffffffff;

@@ -3,8 +3,9 @@ import { type Awaitable, isPromise, then } from "../awaitable.ts";
 import { Errno } from "../errno.ts";
 import { S_IFDIR } from "../mode.ts";
 import { encodeName, nameLength } from "../name.ts";
+import { numberOf, parentNumber, UNKNOWN_INO } from "../number.ts";
 import type { Attributes } from "../operations.ts";
-import { checkEntry, DOTS, type Place, type Scan, UNKNOWN_INO } from "../scan.ts";
+import { checkEntry, DOTS, type Place, type Scan } from "../scan.ts";
 import { type FuseCall, PAYLOAD } from "./call.ts";
 import { after, attempt, attributesOf, checkNode, fillEntry, type Outcome } from "./reply.ts";
 import * as wire from "./structs.ts";
@@ -16,10 +17,11 @@ export function list(call: FuseCall, scan: Scan, offset: number, plus: boolean):
   return after(call, attributesOf(call, call.node), (c, own) => {
     const { vnode } = c;
     const ino = own.ino ?? vnode.id;
-    const parent = own.parentIno ?? vnode.parent?.id ?? ino;
     if (offset < 1 && !page.put(".", ino, S_IFDIR, 1)) return page.size;
-    if (!page.put("..", parent, S_IFDIR, DOTS)) return page.size;
-    return page.from(DOTS);
+    const above = parentNumber(own, vnode, (one) => attributesOf(c, one));
+    return then(above, (parent) =>
+      page.put("..", parent, S_IFDIR, DOTS) ? page.from(DOTS) : page.size,
+    );
   });
 }
 
@@ -88,11 +90,12 @@ class Page {
     if (place === undefined) return false;
     const { entry, next } = place;
     checkEntry(entry, next);
-    const { node, name, mode } = entry;
-    const { vnodes } = this.#call.connection;
+    const { node, name } = entry;
     if (!this.#plus) {
-      const ino = entry.ino ?? (node && vnodes.of(node)?.id) ?? UNKNOWN_INO;
-      return this.put(name, ino, mode, next) && this.#took(place);
+      if (entry.ino !== undefined) return this.#name(place, entry.ino);
+      const known = node && this.#call.connection.vnodes.of(node);
+      const ino = numberOf(known, (one) => attributesOf(this.#call, one));
+      return then(ino, (number) => this.#name(place, number));
     }
     if (this.#at + this.#entryOut + padded(nameLength(name)) > this.#end) return false;
     const call = this.#call;
@@ -109,10 +112,14 @@ class Page {
 
   /** A name whose node is gone by now is left out. Of one that cannot be looked at only the name is told (`nodeid` 0). */
   #without(place: Place, code: string = "ENOENT"): boolean {
+    return code === "ENOENT"
+      ? this.#took(place)
+      : this.#name(place, place.entry.ino ?? UNKNOWN_INO);
+  }
+
+  #name(place: Place, ino: number): boolean {
     const { entry, next } = place;
-    if (code !== "ENOENT" && !this.put(entry.name, entry.ino ?? UNKNOWN_INO, entry.mode, next))
-      return false;
-    return this.#took(place);
+    return this.put(entry.name, ino, entry.mode, next) && this.#took(place);
   }
 
   #withAttributes(place: Place, node: object, attributes: Attributes | Errno): boolean {

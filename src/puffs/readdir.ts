@@ -1,10 +1,12 @@
 import { direntType } from "../attributes.ts";
-import { type Awaitable, isPromise } from "../awaitable.ts";
+import { type Awaitable, isPromise, then } from "../awaitable.ts";
 import { EINVAL, type Errno } from "../errno.ts";
 import { S_IFDIR } from "../mode.ts";
 import { encodeName, nameLength } from "../name.ts";
+import type { Vnode } from "../nodes.ts";
+import { numberOf, parentNumber } from "../number.ts";
 import { after, type Outcome } from "../outcome.ts";
-import { checkEntry, DOTS, type Place, type Scan, UNKNOWN_INO } from "../scan.ts";
+import { checkEntry, DOTS, type Place, type Scan } from "../scan.ts";
 import type { Of } from "../struct.ts";
 import type { Readdir } from "./arguments.ts";
 import type { PuffsCall } from "./call.ts";
@@ -25,10 +27,11 @@ export function list(call: PuffsCall, asked: Asked): Outcome {
   if (offset >= DOTS) return page.from(offset);
   return after(call, attributesOf(call, call.node), (_, own) => {
     const ino = own.ino ?? vnode.id;
-    const parent = own.parentIno ?? vnode.parent?.id ?? ino;
     if (offset < 1 && !page.put(".", ino, S_IFDIR, 1)) return page.end(false);
-    if (!page.put("..", parent, S_IFDIR, DOTS)) return page.end(false);
-    return page.from(DOTS);
+    const above = parentNumber(own, vnode, (one) => attributesOf(call, one));
+    return then(above, (parent) =>
+      page.put("..", parent, S_IFDIR, DOTS) ? page.from(DOTS) : page.end(false),
+    );
   });
 }
 
@@ -42,7 +45,7 @@ class Page {
   #at: number;
   #count = 0;
   #next: number;
-  #known: ReadonlyMap<string, number> | undefined;
+  #known: ReadonlyMap<string, Vnode> | undefined;
 
   constructor(call: PuffsCall, scan: Scan, asked: Asked) {
     this.#call = call;
@@ -95,32 +98,41 @@ class Page {
     for (;;) {
       const place = this.#scan.next();
       if (isPromise(place))
-        return Promise.resolve(place).then((late) =>
-          this.#add(late) ? this.#fill() : this.end(late === undefined),
-        );
-      if (!this.#add(place as Place | undefined)) return this.end(place === undefined);
+        return Promise.resolve(place).then((late) => this.#goOn(this.#add(late), late));
+      const added = this.#add(place as Place | undefined);
+      if (added !== true) return this.#goOn(added, place as Place | undefined);
     }
   }
 
-  /** The numbers of known directories in this one, by name: getcwd(3) finds its way up by them, whether or not a plugin tells numbers. */
-  #directories(): ReadonlyMap<string, number> {
+  #goOn(added: Awaitable<boolean>, place: Place | undefined): Awaitable<number | Errno> {
+    return then(added, (more) => (more ? this.#fill() : this.end(place === undefined)));
+  }
+
+  /** The known directories in this one, by name: getcwd(3) finds its way up by their numbers, whether or not a plugin tells any. */
+  #directories(): ReadonlyMap<string, Vnode> {
     const { connection, vnode } = this.#call;
     if (this.#known) return this.#known;
     const children = vnode.children === 0 ? [] : [...connection.vnodes.all()];
     const own = children.filter(({ parent, adopted }) => adopted && parent === vnode);
-    this.#known = new Map(own.map(({ name, id }) => [name, id]));
+    this.#known = new Map(own.map((child) => [child.name, child]));
     return this.#known;
   }
 
   /** Whether there is room for more after this one. */
-  #add(place: Place | undefined): boolean {
+  #add(place: Place | undefined): Awaitable<boolean> {
     if (place === undefined) return false;
     const { entry, next } = place;
     checkEntry(entry, next);
-    const { node, name, mode } = entry;
-    const known = node && this.#call.connection.vnodes.of(node);
-    const ino = entry.ino ?? known?.id ?? this.#directories().get(name) ?? UNKNOWN_INO;
-    if (!this.put(name, ino, mode, next)) return false;
+    if (entry.ino !== undefined) return this.#take(place, entry.ino);
+    const { node, name } = entry;
+    const known = (node && this.#call.connection.vnodes.of(node)) ?? this.#directories().get(name);
+    const ino = numberOf(known, (one) => attributesOf(this.#call, one));
+    return then(ino, (number) => this.#take(place, number));
+  }
+
+  #take(place: Place, ino: number): boolean {
+    const { entry, next } = place;
+    if (!this.put(entry.name, ino, entry.mode, next)) return false;
     this.#scan.take(place);
     return true;
   }

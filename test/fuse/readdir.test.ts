@@ -93,6 +93,28 @@ test("READDIR by hand: dots, inode numbers, offsets, kinds, padding", async () =
   );
 });
 
+test("an entry without a number has the one that stat(2) shows of its node, where that is known", async () => {
+  const known = { ...FILE, ino: 99 };
+  const late = { ...FILE, ino: 98 };
+  const entries: Entry[] = [
+    { name: "known", node: known },
+    { name: "late", node: late },
+    { name: "unknown", node: { ...FILE, ino: 97 } },
+  ];
+  const { wire, fh } = await served({
+    readdir: () => entries,
+    lookup: (_, name) => (name === "known" ? known : late),
+    getattr: async (node) => node,
+  });
+  for (const name of ["known", "late"]) await wire.lookup(1, name);
+  const told = await all(wire, fh, READDIR, 4096);
+  expect(told.slice(2).map(({ name, ino }) => [name, ino])).toEqual([
+    ["known", 99n],
+    ["late", 98n],
+    ["unknown", 0xffffffffn],
+  ]);
+});
+
 test("READDIRPLUS by hand: an entry with its node, dots without", async () => {
   const { wire, fh } = await served({
     readdir: () => [{ name: "one", node: { ...FILE, ino: 99 } }],
@@ -135,6 +157,17 @@ test("`..` is the directory that a lookup came from, or what the plugin says", a
       parent,
     ]);
   }
+});
+
+test("`..` has the number that the plugin tells of the directory above", async () => {
+  const sub: Attributes = { ...DIRECTORY, ino: 71 };
+  const system = everything({ lookup: () => sub, getattr: (node) => node });
+  const wire = new Wire({ ...system, root: { ...DIRECTORY, ino: 70 } });
+  wire.init();
+  const node = await wire.lookup(1, "sub");
+  const fh = viewOf(await wire.ask(27, node, 0, 0)).getBigUint64(16, true);
+  const view = viewOf(await wire.ask(READDIR, node, fh, 0n, 4096, 0, 0n, 0, 0));
+  expect([view.getBigUint64(16, true), view.getBigUint64(16 + 32, true)]).toEqual([71n, 70n]);
 });
 
 const LATE: readonly (readonly [

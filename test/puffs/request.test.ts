@@ -198,6 +198,41 @@ test("directories are listed by the numbers that stat(2) shows, also of a plugin
   expect([one, old]).not.toContain(three);
 });
 
+test("so they are where only stat(2) is told numbers", async () => {
+  const root = { ino: 70 };
+  const one = { ino: 71 };
+  const two = { ino: 72 };
+  const times = { atime: TIME, mtime: TIME, ctime: TIME };
+  const attributes = { mode: S_IFDIR | 0o755, nlink: 2, uid: 0, gid: 0, size: 0, ...times };
+  for (const late of [false, true]) {
+    const getattr = (node: object) => ({ ...attributes, ino: (node as typeof one).ino });
+    const { kernel } = rig({
+      ...system({
+        lookup: (_, name) => (name === "one" ? one : two),
+        getattr: late ? async (node) => getattr(node) : getattr,
+        readdir: () => [{ name: "one" }, { name: "two", node: two }, { name: "three", node: {} }],
+      }),
+      root,
+    });
+    const { newnode } = await find(kernel, "one");
+    await find(kernel, "two");
+    const listed = async (directory: number) => {
+      const { entries } = await kernel.readdir(directory, { offset: 0, room: 4096 }, ROOT);
+      return entries.map(({ name, ino }) => [name, ino]);
+    };
+    const names = [
+      ["two", 72],
+      ["three", 0xffffffff],
+    ];
+    expect(await listed(kernel.root)).toEqual([[".", 70], ["..", 70], ["one", 71], ...names]);
+    expect((await listed(newnode)).slice(0, 2)).toEqual([
+      [".", 71],
+      ["..", 70],
+    ]);
+    expect((await kernel.getattr(newnode, ROOT)).va.fileid).toBe(71);
+  }
+});
+
 test("a name has 255 bytes at most", async () => {
   const { kernel } = rig(await memory());
   const longest = "é".repeat(127);
