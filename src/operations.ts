@@ -45,8 +45,16 @@ export interface Call {
   readonly gid: number;
   /** Process (on Linux: thread) that asks; 0 when the kernel itself does, or from outside the pid namespace. */
   readonly pid: number;
-  /** File mode creation mask; already applied to the modes of create, mknod and mkdir. */
+  /**
+   * File mode creation mask; already applied to the modes of create, mknod and mkdir. In `symlink` it is what the kernel takes from the
+   * mode 0777 of a link: nothing on Linux, on NetBSD the caller's mask.
+   */
   readonly umask: number;
+  /**
+   * In `read` and `write`: the kernel fills its cache, or writes back what it was given before; it keeps the times of that itself, and
+   * brings them by `setattr`, maybe has already. So leave atime, or mtime and ctime, as they are.
+   */
+  readonly keepsTimes: boolean;
   /** What the request is made through, in operations on open files (read, write, fsync, readdir, poll, ...). */
   readonly file: File | undefined;
   /**

@@ -1,4 +1,5 @@
 import {
+  type Call,
   type Done,
   EFBIG,
   EINVAL,
@@ -37,15 +38,15 @@ export function files(volume: Volume): FileOperations {
   }
 
   /** To be called after every change of a content. */
-  function settle(node: Inode, content: Content, end: number): void {
+  function settle(node: Inode, content: Content, end: number, call: Call): void {
     if (end > node.size) node.size = end;
     node.blocks = content.pages * 8;
-    node.modified(now());
+    if (!call.keepsTimes) node.modified(now());
   }
 
-  function read(node: Inode, into: Uint8Array, offset: number): number | Errno {
+  function read(node: Inode, into: Uint8Array, offset: number, call: Call): number | Errno {
     if ((node.mode & S_IFMT) !== S_IFREG) return unfit(node);
-    node.accessed();
+    if (!call.keepsTimes) node.accessed();
     return fetch(node, into, offset);
   }
 
@@ -57,7 +58,7 @@ export function files(volume: Volume): FileOperations {
     return length;
   }
 
-  function write(node: Inode, from: Uint8Array, offset: number): number | Errno {
+  function write(node: Inode, from: Uint8Array, offset: number, call: Call): number | Errno {
     if ((node.mode & S_IFMT) !== S_IFREG) return unfit(node);
     if (from.length === 0) return 0;
     if (offset >= SIZE_MAX) return EFBIG;
@@ -66,7 +67,7 @@ export function files(volume: Volume): FileOperations {
     const fit = Math.max(node.size, offset + length) <= FIT;
     const written = content.write(from, offset, length, fit);
     if (written === 0) return ENOSPC;
-    settle(node, content, offset + written);
+    settle(node, content, offset + written, call);
     return written;
   }
 
@@ -94,7 +95,7 @@ export function files(volume: Volume): FileOperations {
       return data < size ? data : ENXIO;
     },
 
-    fallocate(node, offset, length, mode): Done {
+    fallocate(node, offset, length, mode, call): Done {
       if ((mode & ~(FALLOC_KEEP_SIZE | FALLOC_ZERO_RANGE | FALLOC_UNSHARE_RANGE)) !== 0)
         return EOPNOTSUPP;
       if ((node.mode & S_IFMT) !== S_IFREG) return unfit(node);
@@ -106,24 +107,24 @@ export function files(volume: Volume): FileOperations {
           ? content.clear(offset, end)
           : content.reserve(offset, end);
       if (!done) return ENOSPC;
-      settle(node, content, (mode & FALLOC_KEEP_SIZE) !== 0 ? 0 : end);
+      settle(node, content, (mode & FALLOC_KEEP_SIZE) !== 0 ? 0 : end, call);
     },
 
-    fdiscard(node, offset, length): Done {
+    fdiscard(node, offset, length, call): Done {
       if ((node.mode & S_IFMT) !== S_IFREG) return unfit(node);
       const content = contentOf(node);
       content.punch(offset, offset + length);
-      settle(node, content, 0);
+      settle(node, content, 0, call);
     },
 
     // The kernel has refused ranges of one file that overlap.
-    copyRange(from, fromOffset, to, toOffset, length) {
+    copyRange(from, fromOffset, to, toOffset, length, call) {
       if (toOffset >= SIZE_MAX) return EFBIG;
       const total = Math.min(length, from.size - fromOffset, COPY_MAX, SIZE_MAX - toOffset);
       for (let done = 0; done < total; ) {
         const part = scratch.subarray(0, Math.min(SCRATCH, total - done));
         fetch(from, part, fromOffset + done);
-        const written = write(to, part, toOffset + done);
+        const written = write(to, part, toOffset + done, call);
         if (typeof written !== "number") return done > 0 ? done : written;
         done += written;
         if (written < part.length) return done;

@@ -136,7 +136,8 @@ export function tree(volume: Volume): TreeOperations {
       if (!(parent instanceof Directory)) return parent;
       const time = now();
       const gid = groupIn(parent, call);
-      const node = new Symlink(volume.nextIno(), S_IFLNK | 0o777, call.uid, gid, time, target);
+      const mode = S_IFLNK | (0o777 & ~call.umask);
+      const node = new Symlink(volume.nextIno(), mode, call.uid, gid, time, target);
       parent.add(name, node);
       parent.modified(time);
       return node;

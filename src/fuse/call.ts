@@ -37,6 +37,7 @@ export class FuseCall extends Abortable implements Call {
   gid = 0;
   pid = 0;
   umask = 0;
+  keepsTimes = false;
   /** What the request is about; undefined only in rows about the whole file system. */
   vnode!: Vnode;
   /** The second node of link, rename and copy. */
@@ -72,6 +73,7 @@ export class FuseCall extends Abortable implements Call {
     this.other = undefined;
     this.file = undefined;
     this.umask = 0;
+    this.keepsTimes = false;
     // Setting a length is a call of the runtime, twenty times as dear as looking.
     if (this.handedOut.length > 0) this.handedOut.length = 0;
     this.opened = false;

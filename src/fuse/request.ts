@@ -252,6 +252,9 @@ export function write(call: FuseCall, argument: Of<typeof wire.WriteIn>): Outcom
   if (size > call.frame.length - call.dataAt) return EPROTO;
   useFile(call, argument.fh);
   call.limit = size;
+  const agreed = call.connection.agreement?.flags ?? 0;
+  call.keepsTimes =
+    (argument.writeFlags & WriteFlags.CACHE) !== 0 && has(agreed, InitFlags.WRITEBACK_CACHE);
   if (argument.writeFlags & WriteFlags.KILL_SUIDGID)
     return clearingSetId(call, call.vnode, (c) => writeAt(c, size, argument.offset));
   return writeAt(call, size, argument.offset);

@@ -25,6 +25,7 @@ export const Link = part(wire.VnmsgLink, "cookieTarg");
 export const Rename = part(wire.VnmsgRename, "cookieSrc", "cookieTarg", "cookieTargdir");
 export const Mkdir = part(wire.VnmsgMkdir, "va");
 export const Rmdir = part(wire.VnmsgRmdir, "cookieTarg");
+export const Symlink = part(wire.VnmsgSymlink, "va");
 export const Readdir = part(wire.VnmsgReaddir, "offset", "resid", "ncookies", "dentoff");
 export const Readlink = part(wire.VnmsgReadlink, "linklen");
 export const Reclaim = part(wire.VnmsgReclaim, "nlookup");

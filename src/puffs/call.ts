@@ -24,8 +24,9 @@ export class PuffsCall extends Abortable implements Call, Credentials {
   uid = 0;
   gid = 0;
   pid = 0;
-  /** The kernel has applied it. */
-  readonly umask = 0;
+  /** The kernel has applied it, but to links: see `symlink` in request.ts. */
+  umask = 0;
+  keepsTimes = false;
   /** The superuser, or the kernel itself. */
   privileged = false;
   /** The kernel itself, for no one: writing back its caches. */
@@ -125,6 +126,8 @@ export class PuffsCall extends Abortable implements Call, Credentials {
     this.target = undefined;
     this.targetDirectory = undefined;
     this.file = undefined;
+    this.umask = 0;
+    this.keepsTimes = false;
     this.held.length = 0;
     if (this.handedOut.length > 0) this.handedOut.length = 0;
     this.setbacks = 0;

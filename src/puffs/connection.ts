@@ -66,6 +66,11 @@ export class Connection {
     return (this.flags & KernelFlags.CACHE_FS_TTL) !== 0;
   }
 
+  /** Whether the kernel keeps the times of files that it has in its cache, and brings them later. */
+  get keepsTimes(): boolean {
+    return (this.flags & KernelFlags.NOFLUSH_META) === 0;
+  }
+
   /** Whether the plugin has what the row needs. */
   has({ needs }: Row): boolean {
     return needs === undefined || needs.some((need) => this.hasOperation(need));

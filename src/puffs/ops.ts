@@ -285,6 +285,7 @@ const VN: Partial<Record<keyof typeof Vn, Unnumbered>> = {
   }),
   SYMLINK: op({
     message: wire.VnmsgSymlink,
+    in: a.Symlink,
     needs: ["node.symlink"],
     otherwise: REFUSED,
     run: q.symlink,

@@ -198,8 +198,9 @@ export function mkdir(call: PuffsCall, { va }: Of<typeof a.Mkdir>): Outcome {
   });
 }
 
-/** The target may be empty here: symlink(7). */
-export function symlink(call: PuffsCall): Outcome {
+/** The target may be empty here: symlink(7). The mode of a link is told with the mask applied. */
+export function symlink(call: PuffsCall, { va }: Of<typeof a.Symlink>): Outcome {
+  call.umask = 0o777 & ~va.mode;
   const { request } = call.frame;
   const at = wire.VnmsgSymlink.offsets.link;
   const end = request.subarray(at, at + Limits.MAXPATHLEN).indexOf(0);
@@ -275,6 +276,7 @@ export function access(call: PuffsCall, { mode }: Of<typeof a.Access>): Outcome 
 export function read(call: PuffsCall, { offset, resid }: Of<typeof a.Rw>): Outcome {
   const { connection } = call;
   if (connection.isDirectory(call.vnode)) return EISDIR;
+  call.keepsTimes = call.internal && connection.keepsTimes;
   call.limit = Math.max(0, Math.min(resid, call.buflen - wire.VnmsgRw.size));
   call.file = connection.openings.file(call.vnode, FileMode.READ);
   const into = call.bytes(wire.VnmsgRw.offsets.data, call.limit);
@@ -286,6 +288,7 @@ export function write(call: PuffsCall, argument: Of<typeof a.Rw>): Outcome {
   const { offset, resid, ioflag } = argument;
   if (resid > call.frame.length - wire.VnmsgRw.offsets.data) return EINVAL;
   call.file = call.connection.openings.file(call.vnode, FileMode.WRITE);
+  call.keepsTimes = call.internal && call.connection.keepsTimes;
   call.done = 0;
   call.limit = resid;
   call.offset = offset;

@@ -187,7 +187,7 @@ const STANDARD: Handlers = {
 
 /** A call of nobody's door. */
 export function callOf(uid = 0, signal = new AbortController().signal): Call {
-  return { uid, gid: uid, pid: 77, umask: 0, file: undefined, signal };
+  return { uid, gid: uid, pid: 77, umask: 0, keepsTimes: false, file: undefined, signal };
 }
 
 export function fileOf(flags: number): File {

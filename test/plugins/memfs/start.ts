@@ -99,7 +99,7 @@ export class Started {
 
 export function caller(uid = 0, gid = 0): Call {
   const signal = new AbortController().signal;
-  return { uid, gid, pid: 1, umask: 0, file: undefined, signal };
+  return { uid, gid, pid: 1, umask: 0, keepsTimes: false, file: undefined, signal };
 }
 
 export function made(outcome: unknown): Inode {

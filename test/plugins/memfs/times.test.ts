@@ -95,6 +95,17 @@ describe("contents", () => {
     expect(touched(nodes, () => fs.node.seek(f, 0, "hole", caller()))).toEqual({});
   });
 
+  test("what the kernel keeps the times of touches nothing", () => {
+    const { fs, f, nodes } = tree();
+    const call = { ...caller(), keepsTimes: true };
+    expect(touched(nodes, () => fs.node.read(f, new Uint8Array(3), 0, call))).toEqual({});
+    expect(touched(nodes, () => fs.node.write(f, new Uint8Array(30), 0, call))).toEqual({});
+    expect(f.size).toBe(30);
+    expect(touched(nodes, () => fs.node.write(f, new Uint8Array(3), 0, caller()))).toEqual({
+      f: "mtime ctime",
+    });
+  });
+
   test("atime moves when it is not after the others, or a day old", () => {
     const { fs, f } = tree();
     fs.read(f, 0, 1);
