@@ -1,41 +1,48 @@
-import type { Awaitable } from "../awaitable.ts";
+import { type Awaitable, then } from "../awaitable.ts";
 import { EINVAL, EISDIR, EOPNOTSUPP, type Errno } from "../errno.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../mode.ts";
-import type { Attributes, Changes, Time } from "../operations.ts";
-import { after, type Outcome } from "../outcome.ts";
+import type { Attributes, Changes } from "../operations.ts";
+import { after, attempt, type Outcome } from "../outcome.ts";
 import type { Of } from "../struct.ts";
 import type * as a from "./arguments.ts";
 import { changesOf } from "./attr.ts";
 import type { PuffsCall } from "./call.ts";
 import { NO_VALUE, VattrFlags } from "./flags.ts";
+import { keptOf, truncates, withoutKept } from "./kept.ts";
 import { refuseChanges } from "./permission.ts";
 import * as r from "./reply.ts";
 
 export type Next = (call: PuffsCall) => Outcome;
 
-/** Changes that a call asked for, and what the kernel put to them of what it keeps itself. */
+/** A user's request, taken apart. */
 interface Asked {
   readonly changes: Changes;
+  /** A mode or an owner is among them: then no times are. */
+  readonly owned: boolean;
   /** Times are among what was asked for, and both are to be now. */
   readonly timed: boolean;
   readonly touching: boolean;
   /** The set-id bits go with it. */
   readonly clears: boolean;
+  /** What the kernel sent along of what it keeps itself: it holds even if the caller is refused. */
+  readonly kept: Changes;
 }
 
 export function setattr(call: PuffsCall, { va }: Of<typeof a.Setgetattr>): Outcome {
-  // There are no file flags (chflags(2)); clearing them all is done.
-  if (va.flags !== NO_VALUE && va.flags !== 0) return EOPNOTSUPP;
   const changes = changesOf(va);
   const { size, mode, uid, gid } = changes;
   if (size !== undefined && size < 0) return EINVAL;
-  // Sizes and times that it kept itself.
-  if (call.internal) return set(call, changes);
-  const timed = withoutCached(changes);
-  const touching = (va.vaflags & VattrFlags.UTIMES_NULL) !== 0;
+  if (call.internal) return keep(call, changes, told);
+  // There are no file flags (chflags(2)); clearing them all is done.
+  if (va.flags !== NO_VALUE && va.flags !== 0)
+    return refuse(call, keptOf(changes, true), EOPNOTSUPP);
   const owns = uid !== undefined || gid !== undefined;
+  const owned = owns || mode !== undefined;
+  const kept = keptOf(changes, owned);
+  const timed = withoutKept(changes, owned);
+  const touching = (va.vaflags & VattrFlags.UTIMES_NULL) !== 0;
   const clears = mode === undefined && (owns || (size !== undefined && !call.privileged));
-  const asked = { changes, timed, touching, clears };
+  const asked = { changes, owned, timed, touching, clears, kept };
   const trusted = call.privileged || call.connection.node.access !== undefined;
   if (trusted && !clears && size === undefined) return set(call, changes);
   return after(call, r.attributesOf(call, call.node), (c, value) =>
@@ -44,13 +51,14 @@ export function setattr(call: PuffsCall, { va }: Of<typeof a.Setgetattr>): Outco
 }
 
 function permitted(call: PuffsCall, value: Attributes, asked: Asked, trusted: boolean): Outcome {
-  const { changes, timed, touching, clears } = asked;
+  const { changes, owned, touching, clears, kept } = asked;
   const { atime, mtime, ...others } = changes;
   const kind = value.mode & S_IFMT;
   if (!trusted) {
+    const timed = asked.timed && !truncates(changes, value, kept);
     const refused = refuseChanges(value, timed ? changes : others, touching, call);
-    if (refused) return refused;
-    if (!timed && call.uid !== value.uid) {
+    if (refused) return refuse(call, kept, refused);
+    if (!timed && !owned && call.uid !== value.uid) {
       delete changes.atime;
       delete changes.mtime;
     }
@@ -65,25 +73,29 @@ function permitted(call: PuffsCall, value: Attributes, asked: Asked, trusted: bo
   return Object.keys(changes).length === 0 ? told(call, value) : set(call, changes);
 }
 
-/**
- * The kernel sends along with a change what it keeps of the file itself: size, mtime and ctime of writes, atime of reads (dosetattr in
- * puffs_vnops.c). The caller has not asked for those, and need not be allowed to. They are told by this: no call sets ctime, and
- * a write sets it and mtime to the same moment. Takes away what the change itself makes new; answers whether the caller asked
- * for times.
- */
-function withoutCached(changes: Changes): boolean {
-  const { atime, mtime, ctime, size, mode, uid, gid } = changes;
-  const others = mode !== undefined || uid !== undefined || gid !== undefined;
-  const written = mtime !== undefined && ctime !== undefined && isSame(mtime, ctime);
-  delete changes.ctime;
-  if (written && size !== undefined && !others) delete changes.mtime;
-  return (
-    (mtime !== undefined && !written) || (atime !== undefined && size === undefined && !others)
+/** The caller is refused. The kernel will not bring again what it sent along. */
+function refuse(call: PuffsCall, kept: Changes, refused: Errno): Outcome {
+  return then(
+    attempt(() => keep(call, kept, r.empty)),
+    () => refused,
   );
 }
 
-function isSame(one: Time, other: Time): boolean {
-  return one.sec === other.sec && one.nsec === other.nsec;
+/** Sizes and times that the kernel kept itself. That a file was read is no change of it: its ctime stays. */
+function keep(
+  call: PuffsCall,
+  kept: Changes,
+  next: (call: PuffsCall, changed: Attributes | undefined) => Outcome,
+): Outcome {
+  const { setattr: change } = call.connection.node;
+  if (Object.keys(kept).length === 0 || !change) return next(call, undefined);
+  const { atime, mtime, ctime, size } = kept;
+  const isRead = atime && !mtime && !ctime && size === undefined;
+  const was = isRead ? r.attributesOf(call, call.node) : kept;
+  return after(call, was as Awaitable<Changes | Errno>, (c, { ctime: unchanged }) => {
+    const answer = change(c.node, unchanged ? { ...kept, ctime: unchanged } : kept, c);
+    return after(c, answer as Awaitable<Attributes | undefined | Errno>, next);
+  });
 }
 
 function set(call: PuffsCall, changes: Changes): Outcome {
