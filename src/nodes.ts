@@ -81,11 +81,15 @@ export class Vnodes<N extends object = object> {
 
   /**
    * `parent` is where `child`'s ".." leads from now on, and is kept for as long as the child: where ".." is asked of the server,
-   * the kernel may have forgotten the parent by then.
+   * the kernel may have forgotten the parent by then. One that `parent` is in, as where a name leads up again, stays where it is.
    */
   adopt(child: Vnode<N>, parent: Vnode<N>, name = ""): void {
+    if (child.adopted && child.parent === parent) {
+      child.name = name;
+      return;
+    }
+    if (child.id === ROOT_ID || isWithin(parent, child)) return;
     child.name = name;
-    if (child.adopted && child.parent === parent) return;
     this.#disown(child);
     child.parent = parent;
     child.adopted = true;
@@ -127,4 +131,11 @@ export class Vnodes<N extends object = object> {
     this.#byNode.set(node, vnode);
     return vnode;
   }
+}
+
+/** Whether a directory is `other`, or somewhere in it. */
+export function isWithin(directory: Vnode, other: Vnode): boolean {
+  for (let above: Vnode | undefined = directory; above; above = above.parent)
+    if (above === other) return true;
+  return false;
 }

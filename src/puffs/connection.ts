@@ -6,7 +6,7 @@ import { Statistics } from "../statistics.ts";
 import type { Report, Wishes } from "../wishes.ts";
 import type { PuffsCall } from "./call.ts";
 import { KernelFlags, Vtype } from "./flags.ts";
-import { kernelFlags } from "./mount.ts";
+import { handlesOf, kernelFlags } from "./mount.ts";
 import { Openings } from "./opening.ts";
 import { OPS, type Row } from "./ops.ts";
 
@@ -26,6 +26,8 @@ export class Connection {
   readonly statistics = new Statistics(OPS.map((row) => row?.name));
   /** What the mount asks of the kernel (PUFFS_KFLAG_*). */
   readonly flags: number;
+  /** Of file handles: bytes, and FhFlags. */
+  readonly handles: ReturnType<typeof handlesOf>;
   /**
    * Seconds that the kernel may believe attributes and names for, where it wants to be told (CACHE_FS_TTL). Attributes that only its own
    * calls change are not believed: it does not notice that a link or a name more changes them, as Linux does.
@@ -55,6 +57,7 @@ export class Connection {
     this.fs = fileSystem.fs ?? {};
     this.vnodes = new Vnodes<object>(fileSystem.root, (node) => this.#reclaim(node));
     this.flags = kernelFlags(fileSystem, wishes);
+    this.handles = handlesOf(fileSystem, wishes);
     const { timeouts } = fileSystem;
     this.attributeTimeout = wishes.attributeTimeout ?? timeouts?.attributes ?? 1;
     this.entryTimeout = wishes.entryTimeout ?? timeouts?.names ?? 1;

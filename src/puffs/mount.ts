@@ -1,7 +1,7 @@
 import { viewOf } from "../frame.ts";
 import { encodeName, nameLength } from "../name.ts";
 import type { AnyFileSystem } from "../plugin.ts";
-import type { Wishes } from "../wishes.ts";
+import type { PuffsWishes, Wishes } from "../wishes.ts";
 import type { Connection } from "./connection.ts";
 import { ROOT_COOKIE } from "./cookie.ts";
 import { Constants, FhFlags, KERNEL_FLAGS_MASK, KernelFlags, Limits, Vtype } from "./flags.ts";
@@ -12,7 +12,7 @@ import * as wire from "./structs.ts";
  * What a mount asks of the kernel (PUFFS_KFLAG_*).
  *
  * Names are not cached unless they have a time to live, since the kernel asks nobody whether a directory may be searched for a
- * name that it knows. Pages are if nobody else changes the files, and written through, so that write(2) tells of a full disk.
+ * name that it knows. Pages are if nobody else changes the files, and written through: what one program wrote is there for all.
  */
 export function kernelFlags({ keepsContent }: AnyFileSystem, wishes: Wishes): number {
   const { puffsFlags = 0, directIo, kernelCache, writeback } = wishes;
@@ -40,9 +40,8 @@ export function kargs(
   descriptor = -1,
 ): Uint8Array {
   const message = new Uint8Array(wire.Kargs.size);
-  const { fs, wishes } = connection;
-  const { maxRequest, cookieHash = 0, root, handles } = wishes.puffs ?? {};
-  const exports = Boolean(fs.fhtonode && fs.nodetofh);
+  const { handles, wishes } = connection;
+  const { maxRequest, cookieHash = 0, root } = wishes.puffs ?? {};
   const blank = wire.Kargs.create();
   wire.Kargs.write(viewOf(message), 0, {
     ...blank,
@@ -51,8 +50,8 @@ export function kargs(
     flags: connection.flags,
     maxmsglen: maxRequest ?? messageWish(wishes),
     nhashbuckets: cookieHash,
-    fhsize: handles?.size ?? (exports ? LONGEST_HANDLE : 0),
-    fhflags: handles?.flags ?? (exports ? FhFlags.DYNAMIC : 0),
+    fhsize: handles.size,
+    fhflags: handles.flags,
     vnopmask: operationMask(connection),
     typename: text(type, Constants.NAMESIZE),
     mntfromname: text(source, wire.Kargs.fields.mntfromname.size),
@@ -71,6 +70,18 @@ export function kargs(
   });
   return message;
 }
+
+type Handles = NonNullable<PuffsWishes["handles"]>;
+
+/** How long file handles are, in bytes, and FhFlags: what was asked for, else any length; none without the operations. */
+export function handlesOf({ fs }: AnyFileSystem, { puffs }: Wishes): Handles {
+  const exports = fs?.fhtonode && fs.nodetofh;
+  return (
+    puffs?.handles ?? (exports ? { size: LONGEST_HANDLE, flags: FhFlags.DYNAMIC } : NO_HANDLES)
+  );
+}
+
+const NO_HANDLES = { size: 0, flags: 0 };
 
 /** 0: what the kernel likes. */
 function messageWish({ maxWrite }: Wishes): number {

@@ -75,8 +75,14 @@ export function sizeOf({ mode, size }: Attributes): number {
   return (mode & S_IFMT) === S_IFREG ? size : 0;
 }
 
-/** A node that was made: CREATE, MKNOD, MKDIR, SYMLINK. */
+/**
+ * A node that was made: CREATE, MKNOD, MKDIR, SYMLINK. One that the kernel knows already it would refuse, and take the name away again,
+ * with what that leads to.
+ */
 export function made(call: PuffsCall, node: object): Outcome {
+  const known = call.connection.vnodes.of(node);
+  if (known && (known.lookups > 0 || known.byHandle))
+    throw new Nonsense(`what was made as ${Bun.inspect(call.name)} is a node that was there`);
   handOut(call, node);
   return after(call, attributesOf(call, node), (c, value) => told(c, node, value));
 }
@@ -87,6 +93,8 @@ export function made(call: PuffsCall, node: object): Outcome {
  */
 export function handOut(call: PuffsCall, node: object): void {
   checkNode(node);
+  if (node === call.node)
+    throw new Nonsense(`${Bun.inspect(call.name)} leads to the directory that it is in`);
   call.handedOut.push(call.connection.vnodes.handOut(node));
 }
 

@@ -13,7 +13,7 @@ import {
 import { OpenFile } from "../files.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID } from "../mode.ts";
 import { decodeName, encodeName, nameLength } from "../name.ts";
-import { ROOT_ID, type Vnode } from "../nodes.ts";
+import { isWithin, ROOT_ID, type Vnode } from "../nodes.ts";
 import { Nonsense } from "../nonsense.ts";
 import type { AttributeNamespace, Attributes, Lock } from "../operations.ts";
 import { after, attempt, type Outcome } from "../outcome.ts";
@@ -27,6 +27,7 @@ import {
   Extattrctl,
   ExtattrList,
   ExtattrNamespace,
+  FhFlags,
   FileMode,
   FsyncFlags,
   IoFlags,
@@ -403,8 +404,7 @@ export function rename(call: PuffsCall, argument: Of<typeof a.Rename>): Outcome 
   call.target = target;
   if (!(source && to) || (argument.cookieTarg !== 0 && !target)) return ESTALE;
   // Below its own: the kernel does not look.
-  for (let above: Vnode | undefined = to; above; above = above.parent)
-    if (above === source) return EINVAL;
+  if (isWithin(to, source)) return EINVAL;
   const from = call.vnode;
   const moves = source.adopted && from !== to;
   return change(call, from.node, source.node, (c) =>
@@ -416,12 +416,13 @@ export function rename(call: PuffsCall, argument: Of<typeof a.Rename>): Outcome 
 }
 
 /**
- * The kernel looked for the source and then let go of its directory: the name may lead by now to what the caller may not move. The superuser
- * may move all.
+ * The kernel looked for the source and then let go of its directory: the name may lead by now to what the caller may not move, or was not
+ * meant to be taken away. Else the superuser moves what is there.
  */
 function stillThere(call: PuffsCall): Outcome {
   const { node, vnodes } = call.connection;
-  if (call.privileged) return renaming(call);
+  if (call.source?.removed) return ENOENT;
+  if (call.privileged && call.target !== call.source) return renaming(call);
   const answer = node.lookup(call.node, call.name, call) as Awaitable<object | null | Errno>;
   return after(call, answer, (c, found) => {
     if (found === c.source?.node) return renaming(c);
@@ -449,7 +450,8 @@ function renamed(call: PuffsCall): Outcome {
   const source = call.source as Vnode;
   const answer = node.rename?.(call.node, call.name, to.node, call.secondName, 0, call);
   return after(call, answer, (c) => {
-    if (source.adopted) vnodes.adopt(source, to, c.secondName);
+    const wasThere = source.parent === c.vnode && source.name === c.name;
+    if (source.adopted && wasThere) vnodes.adopt(source, to, c.secondName);
     const { target } = c;
     if (!target) return r.empty(c);
     const value = attempt(() => r.attributesOf(c, target.node));
@@ -739,12 +741,22 @@ export function nodetofh(call: PuffsCall, asked: Of<typeof a.Nodetofh>): Outcome
   const most = Math.min(asked.dsize, call.buflen - places.data);
   const answer = connection.fs.nodetofh?.(vnode.node, call) as Awaitable<Uint8Array | Errno>;
   return after(call, answer, (c, handle) => {
+    checkHandle(c, handle);
     write64(c.frame.replyView, places.dsize, handle.length);
     // Whoever asks how long it is, getfh(2) does so first, gets this error, and the length all the same.
     if (handle.length > most) return E2BIG;
     c.frame.reply.set(handle, places.data);
     return places.data + handle.length;
   });
+}
+
+/** One that the kernel would not take back: see `handles` of createUsermount. */
+function checkHandle({ connection }: PuffsCall, handle: Uint8Array): void {
+  const { size, flags } = connection.handles;
+  const { length } = handle;
+  const fits = flags & FhFlags.DYNAMIC ? length <= size : length === size;
+  if (!(fits || flags & FhFlags.PASSTHROUGH))
+    throw new Nonsense(`a file handle has ${length} bytes, where the mount says ${size}`);
 }
 
 export function extattrctl(call: PuffsCall, asked: Of<typeof a.Extattrctl>): Outcome {
