@@ -31,6 +31,10 @@ export class References {
     this.kernel = kernel;
   }
 
+  count(cookie: number): number {
+    return this.#counts.get(cookie) ?? 0;
+  }
+
   hold(cookie: number): void {
     this.#counts.set(cookie, (this.#counts.get(cookie) ?? 0) + 1);
   }
