@@ -26,6 +26,11 @@ export function keptOf({ size, atime, mtime, ctime }: Changes, owned: boolean): 
   return kept;
 }
 
+/** A size that the kernel kept is how far it has written, and not the end of what is not its own alone. */
+export function withoutShorter(kept: Changes, { size }: Attributes): void {
+  if (kept.size !== undefined && kept.size <= size) delete kept.size;
+}
+
 /**
  * Whether a size and an mtime are a truncation of a file that was written to through a mapping, which sets mtime alone, rather than
  * utimes(2) of one that was written to: then the size would be no news, or ctime the later.

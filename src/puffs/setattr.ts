@@ -8,7 +8,7 @@ import type * as a from "./arguments.ts";
 import { changesOf } from "./attr.ts";
 import type { PuffsCall } from "./call.ts";
 import { NO_VALUE, VattrFlags } from "./flags.ts";
-import { keptOf, truncates, withoutKept } from "./kept.ts";
+import { keptOf, truncates, withoutKept, withoutShorter } from "./kept.ts";
 import { refuseChanges } from "./permission.ts";
 import * as r from "./reply.ts";
 
@@ -52,9 +52,11 @@ export function setattr(call: PuffsCall, { va }: Of<typeof a.Setgetattr>): Outco
 
 function permitted(call: PuffsCall, value: Attributes, asked: Asked, trusted: boolean): Outcome {
   const { changes, owned, touching, clears, kept } = asked;
-  const { atime, mtime, ...others } = changes;
   const kind = value.mode & S_IFMT;
+  // Beside these a size is surely the kernel's.
+  if (owned || touching) withoutShorter(changes, value);
   if (!trusted) {
+    const { atime, mtime, ...others } = changes;
     const timed = asked.timed && !truncates(changes, value, kept);
     const refused = refuseChanges(value, timed ? changes : others, touching, call);
     if (refused) return refuse(call, kept, refused);
@@ -81,7 +83,10 @@ function refuse(call: PuffsCall, kept: Changes, refused: Errno): Outcome {
   );
 }
 
-/** Sizes and times that the kernel kept itself. That a file was read is no change of it: its ctime stays. */
+/**
+ * Sizes and times that the kernel kept itself. That a file was read is no change of it: its ctime stays. Who else writes to it may have
+ * made it longer.
+ */
 function keep(
   call: PuffsCall,
   kept: Changes,
@@ -91,10 +96,16 @@ function keep(
   if (Object.keys(kept).length === 0 || !change) return next(call, undefined);
   const { atime, mtime, ctime, size } = kept;
   const isRead = atime && !mtime && !ctime && size === undefined;
-  const was = isRead ? r.attributesOf(call, call.node) : kept;
-  return after(call, was as Awaitable<Changes | Errno>, (c, { ctime: unchanged }) => {
-    const answer = change(c.node, unchanged ? { ...kept, ctime: unchanged } : kept, c);
-    return after(c, answer as Awaitable<Attributes | undefined | Errno>, next);
+  const isShared = size !== undefined && !call.connection.fileSystem.keepsContent;
+  const go = (c: PuffsCall) => {
+    const answer = change(c.node, kept, c) as Awaitable<Attributes | undefined | Errno>;
+    return after(c, answer, next);
+  };
+  if (!(isRead || isShared)) return go(call);
+  return after(call, r.attributesOf(call, call.node), (c, value) => {
+    if (isRead) kept.ctime = value.ctime;
+    withoutShorter(kept, value);
+    return go(c);
   });
 }
 

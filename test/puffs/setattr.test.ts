@@ -69,6 +69,34 @@ describe("what the kernel keeps goes along", () => {
     expect(await codeOf(kernel.setattr(newnode, changes, ROOT))).toBe("OK");
   });
 
+  test("with a truncation of what was written and then given another name", async () => {
+    const { kernel, newnode, va } = await written();
+    const changes = { size: 3, mtime: WRITTEN, ctime: READ };
+    expect(await codeOf(kernel.setattr(newnode, changes, ROOT))).toBe("OK");
+    expect((await va()).size).toBe(3);
+  });
+
+  test("a size that others have made greater by now stays, where they can", async () => {
+    for (const keepsContent of [false, true]) {
+      const { kernel } = rig({ ...(await memory(["mode=777"])), keepsContent });
+      const { newnode } = await kernel.create(kernel.root, "file", 0o666, ALICE);
+      const size = async () => (await kernel.getattr(newnode, ROOT)).va.size;
+      await kernel.write(newnode, 0, new Uint8Array(10), ROOT);
+      kernel.flushAttributes(newnode, { size: 4, ...CACHED });
+      expect(await size()).toBe(keepsContent ? 4 : 10);
+      kernel.flushAttributes(newnode, { size: 12, ...CACHED });
+      expect(await size()).toBe(12);
+      const touch = { atime: EXPLICIT, mtime: EXPLICIT, vaflags: VattrFlags.UTIMES_NULL };
+      for (const who of [ROOT, ALICE]) {
+        await kernel.setattr(newnode, { mode: 0o666, size: 4, ...CACHED }, who);
+        await kernel.setattr(newnode, { ...touch, size: 4, ctime: WRITTEN }, who);
+        expect(await size()).toBe(12);
+      }
+      await kernel.setattr(newnode, { size: 2, ...CACHED }, BOB);
+      expect(await size()).toBe(2);
+    }
+  });
+
   test("when it is written back: all of it holds, whoever the owner is", async () => {
     const { kernel, newnode, va } = await written();
     kernel.flushAttributes(newnode, { size: 4, atime: READ, ...CACHED });
