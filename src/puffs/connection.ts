@@ -6,6 +6,7 @@ import { Statistics } from "../statistics.ts";
 import type { Report, Wishes } from "../wishes.ts";
 import type { PuffsCall } from "./call.ts";
 import { KernelFlags, Vtype } from "./flags.ts";
+import { Late } from "./late.ts";
 import { handlesOf, kernelFlags } from "./mount.ts";
 import { Openings } from "./opening.ts";
 import { OPS, type Row } from "./ops.ts";
@@ -23,6 +24,7 @@ export class Connection {
   readonly openings = new Openings();
   /** Of which nodes the file system asked to hear when they are inactive, whether or not anything is open. */
   readonly inactiveWanted = new WeakSet<object>();
+  readonly late = new Late();
   readonly statistics = new Statistics(OPS.map((row) => row?.name));
   /** What the mount asks of the kernel (PUFFS_KFLAG_*). */
   readonly flags: number;

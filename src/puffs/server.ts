@@ -161,9 +161,15 @@ export class PuffsServer implements Serving {
     const { row, vnode } = call;
     if (row.node) vnode.pending++;
     this.#connection.wishes.trace?.(requestLine(call));
+    const before = this.#connection.late.before(call);
+    if (before)
+      return this.#wait(
+        call,
+        before.then(() => (call.answered ? TOO_LATE : operate(call))),
+      );
     let outcome: ReturnType<Row["run"]>;
     try {
-      outcome = row.run(call, call.arguments[row.index] as never);
+      outcome = operate(call);
     } catch (thrown) {
       return this.#finish(call, this.#failure(call, thrown));
     }
@@ -179,6 +185,7 @@ export class PuffsServer implements Serving {
       (value) => value,
       (thrown) => this.#failure(call, thrown),
     );
+    this.#connection.late.add(call, ended);
     if (wishes.deadline === undefined || call.forgotten || call.row.parked)
       return ended.then((value) => {
         pending.delete(call);
@@ -289,6 +296,12 @@ const SLASH = 0x2f;
 const NEVER = -1;
 
 const IO_ERROR = new Errno("EIO");
+const TOO_LATE = new Errno("ETIMEDOUT");
+
+function operate(call: PuffsCall): ReturnType<Row["run"]> {
+  const { row } = call;
+  return row.run(call, call.arguments[row.index] as never);
+}
 
 /** Whether the kernel asks for itself, and not for a process. */
 function byKernel({ requestView, length }: Frame, { credential }: Row): boolean {
