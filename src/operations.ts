@@ -290,7 +290,7 @@ export interface NodeOperations<N extends object> {
 
   /**
    * chmod(2), chown(2), truncate(2), utimensat(2). Answer the new attributes if they are at hand, otherwise `getattr`
-   * is called. chown and writes clear set-id bits: the framework asks for that in `changes.mode`. Left out: EPERM.
+   * is called. chown and writes clear set-id bits: the framework or NetBSD's kernel asks for that in `changes.mode`. Left out: EPERM.
    */
   setattr?(node: N, changes: Changes, call: Call): Awaitable<Attributes | Done>;
 

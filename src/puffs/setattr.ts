@@ -22,7 +22,7 @@ interface Asked {
   /** Times are among what was asked for, and both are to be now. */
   readonly timed: boolean;
   readonly touching: boolean;
-  /** The set-id bits go with it. */
+  /** The set-id bits go with it: with a new owner the kernel asks for that itself, by the mode. */
   readonly clears: boolean;
   /** What the kernel sent along of what it keeps itself: it holds even if the caller is refused. */
   readonly kept: Changes;
@@ -36,12 +36,11 @@ export function setattr(call: PuffsCall, { va }: Of<typeof a.Setgetattr>): Outco
   // There are no file flags (chflags(2)); clearing them all is done.
   if (va.flags !== NO_VALUE && va.flags !== 0)
     return refuse(call, keptOf(changes, true), EOPNOTSUPP);
-  const owns = uid !== undefined || gid !== undefined;
-  const owned = owns || mode !== undefined;
+  const owned = mode !== undefined || uid !== undefined || gid !== undefined;
   const kept = keptOf(changes, owned);
   const timed = withoutKept(changes, owned);
   const touching = (va.vaflags & VattrFlags.UTIMES_NULL) !== 0;
-  const clears = mode === undefined && (owns || (size !== undefined && !call.privileged));
+  const clears = !owned && size !== undefined && !call.privileged;
   const asked = { changes, owned, timed, touching, clears, kept };
   const trusted = call.privileged || call.connection.node.access !== undefined;
   if (trusted && !clears && size === undefined) return set(call, changes);

@@ -324,12 +324,19 @@ describe("attributes", () => {
     await process.utimes("file.test");
   });
 
-  test("chown(2) takes set-id bits away", async () => {
+  test.each([
+    [1, 1, 0o755],
+    [1, -1, 0o2755],
+    [-1, 1, 0o4755],
+  ])("chown(2) to %d, %d takes away the bits of what it changes", async (uid, gid, mode) => {
     const { process } = await mounted();
     await process.mknod("f", Vtype.REG, 0o755);
     await process.chmod("f", 0o6755);
-    await process.chown("f", 1, 1);
-    expect((await process.stat("f")).mode).toBe(0o755);
+    await process.chown("f", uid, gid);
+    expect((await process.stat("f")).mode).toBe(mode);
+    await process.chmod("f", 0o2755);
+    await process.chown("f", 2, -1);
+    expect((await process.stat("f")).mode).toBe(0o2755);
   });
 });
 

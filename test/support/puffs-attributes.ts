@@ -43,16 +43,19 @@ export async function changeMode(walk: Walk, { cookie }: Node, mode: number): Pr
   await walk.kernel.setattr(cookie, { mode: mode & 0o7777 }, walk.caller);
 }
 
-/** -1 leaves that one alone, and both is nothing to do. */
+/** -1 leaves that one alone, and both is nothing to do. The kernel takes the set-id bits away, in the same request; here by Linux' rule. */
 export async function changeOwner(
   walk: Walk,
-  { cookie }: Node,
+  { cookie, vtype }: Node,
   uid: number,
   gid: number,
 ): Promise<void> {
   if (uid === NO_VALUE && gid === NO_VALUE) return;
   const owner = { uid: uid === -1 ? NO_VALUE_32 : uid, gid: gid === -1 ? NO_VALUE_32 : gid };
-  await walk.kernel.setattr(cookie, owner, walk.caller);
+  const { mode } = (await walk.kernel.getattr(cookie, walk.caller)).va;
+  const left = vtype === Vtype.DIR ? mode : mode & ~(0o4000 | (mode & 0o010 ? 0o2000 : 0));
+  const changes = { ...owner, mode: left === mode ? NO_VALUE_32 : left };
+  await walk.kernel.setattr(cookie, changes, walk.caller);
 }
 
 export async function changeSize(walk: Walk, { cookie }: Node, size: number): Promise<void> {
