@@ -15,7 +15,10 @@ function mounted(target: string): string[] | undefined {
   return line?.split(" ")[3]?.split(",");
 }
 
-test.skipIf(!privileged)("mounts with flags and data, and unmounts", () => {
+/** Where nobody may mount this is skipped; with CI=true it fails, so that a missing right does not look like success. */
+const here = privileged || process.env.CI === "true";
+
+test.skipIf(!here)("mounts with flags and data, and unmounts", () => {
   const target = mkdtempSync(join(tmpdir(), "mount-é-"));
   const link = `${target}.link`;
   symlinkSync(target, link);
@@ -41,7 +44,8 @@ test.skipIf(!privileged)("mounts with flags and data, and unmounts", () => {
 });
 
 test("a mount that is refused says what and where", () => {
-  const code = privileged ? "ENOENT" : "EPERM";
+  // A container's filter refuses mount(2) before the kernel looks for the directory.
+  const code = privileged ? "ENOENT" : expect.stringMatching(/^(ENOENT|EPERM)$/);
   expect(() => mount("none", "/no/such/directory", "tmpfs", 0, "")).toThrow(
     expect.objectContaining({
       code,
