@@ -1,4 +1,5 @@
 import { type Awaitable, isPromise } from "../awaitable.ts";
+import { Errno } from "../errno.ts";
 import { OpenFiles } from "../files.ts";
 import { Vnodes } from "../nodes.ts";
 import type { FileSystemOperations, NodeOperations } from "../operations.ts";
@@ -76,9 +77,10 @@ export class Connection {
       this.report(`${operation} failed`, cause);
       return undefined;
     };
+    const settled = (result: T) => (result instanceof Errno ? failed(result) : result);
     try {
       const result = action();
-      return isPromise(result) ? Promise.resolve(result).then(undefined, failed) : result;
+      return isPromise(result) ? Promise.resolve(result).then(settled, failed) : settled(result);
     } catch (cause) {
       return failed(cause);
     }

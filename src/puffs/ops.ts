@@ -47,8 +47,6 @@ export interface Row {
   readonly node: boolean;
   /** It is answered when there is something to tell: no deadline holds. */
   readonly parked: boolean;
-  /** Data is lost if it fails and nobody waits for it: that is reported. */
-  readonly loses: boolean;
   /** "No such attribute" has a number of its own. */
   readonly attribute: boolean;
   /** Serve it. Answers how many bytes of the message are the reply. */
@@ -69,7 +67,6 @@ interface Definition<In extends AnyStruct> {
   readonly node?: boolean;
   readonly attribute?: true;
   readonly parked?: true;
-  readonly loses?: true;
   readonly run: (call: PuffsCall, argument: Of<In>) => Outcome;
 }
 
@@ -89,7 +86,6 @@ function op<In extends AnyStruct>(definition: Definition<In>): Unnumbered {
     granted: definition.granted ?? false,
     attribute: definition.attribute ?? false,
     parked: definition.parked ?? false,
-    loses: definition.loses ?? false,
   } as unknown as Unnumbered;
 }
 
@@ -215,7 +211,6 @@ const VN: Partial<Record<keyof typeof Vn, Unnumbered>> = {
     in: a.Rw,
     needs: ["node.write"],
     otherwise: "files cannot be opened for writing: EROFS",
-    loses: true,
     run: q.write,
   }),
   POLL: op({

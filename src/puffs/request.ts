@@ -41,6 +41,7 @@ import {
   O,
   OpenReply,
   Pathconf,
+  Poll,
   Seek,
   Setback,
   Vn,
@@ -323,6 +324,8 @@ function writeRest(call: PuffsCall): Outcome {
  */
 export function poll(call: PuffsCall, { events }: Of<typeof a.Poll>): Outcome {
   const { poll: operation } = call.connection.node;
+  // What the kernel takes for the events where an error is told: see `events` in reply.ts.
+  call.frame.replyView.setInt32(wire.VnmsgPoll.offsets.events, Poll.ERR, true);
   const look = async (): Promise<number | Errno> => {
     for (;;) {
       const { promise, resolve } = Promise.withResolvers<void>();

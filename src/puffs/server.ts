@@ -218,13 +218,18 @@ export class PuffsServer implements Serving {
     let length = 0;
     if (!call.answered && !call.forgotten)
       length = this.#answer(call, error, failed ? call.row.message.size : outcome);
-    else if (!call.answered) this.#count(call, error);
-    if (failed && call.forgotten && call.row.loses)
-      this.#connection.report(
-        `${call.row.name} failed with ${outcome.code} and nobody waits for it: data is lost`,
-      );
+    else if (!call.answered) {
+      if (failed && outcome !== IO_ERROR) this.#unheard(call, outcome);
+      this.#count(call, error);
+    }
     this.#let(call);
     return length;
+  }
+
+  /** Nobody is told that it failed: it is logged, but of attributes that the kernel only brings up to date. */
+  #unheard({ row }: PuffsCall, { code }: Errno): void {
+    if (!row.granted)
+      this.#connection.report(`${row.name} failed with ${code}; nobody waits for it`);
   }
 
   #number({ row }: PuffsCall, { code }: Errno): number {
@@ -263,7 +268,8 @@ export class PuffsServer implements Serving {
   #failure(call: PuffsCall, thrown: unknown): Errno {
     const code = errnoOf(thrown);
     if (code !== undefined) return thrown instanceof Errno ? thrown : new Errno(code);
-    this.#connection.report(`${call.row.name}: the plugin failed, answered EIO`, thrown);
+    const answer = call.forgotten ? "" : ", answered EIO";
+    this.#connection.report(`${call.row.name}: the plugin failed${answer}`, thrown);
     return IO_ERROR;
   }
 
@@ -295,6 +301,7 @@ const SLASH = 0x2f;
 /** In the place of a time: nobody looked at the clock. */
 const NEVER = -1;
 
+/** What a bug is answered, which was logged. */
 const IO_ERROR = new Errno("EIO");
 const TOO_LATE = new Errno("ETIMEDOUT");
 

@@ -5,12 +5,14 @@ import type { FileSystemOperations, NodeOperations } from "../../src/operations.
 import { parseOptions } from "../../src/options/parse.ts";
 import type { AnyFileSystem, AnyPlugin } from "../../src/plugin.ts";
 import { Connection } from "../../src/puffs/connection.ts";
+import type { ProtocolFault } from "../../src/puffs/exchange.ts";
 import { Nameiop } from "../../src/puffs/flags.ts";
 import type { PuffsKernel } from "../../src/puffs/kernel.ts";
 import { connect } from "../../src/puffs/loopback.ts";
 import { kargs } from "../../src/puffs/mount.ts";
 import { PuffsServer } from "../../src/puffs/server.ts";
 import * as wire from "../../src/puffs/structs.ts";
+import { read64 } from "../../src/puffs/word.ts";
 import type { Usermount } from "../../src/usermount.ts";
 import type { Wishes } from "../../src/wishes.ts";
 import { BARE } from "../support/bare.ts";
@@ -29,6 +31,10 @@ export interface Rig {
   readonly connection: Connection;
   readonly server: PuffsServer;
   readonly reports: string[];
+  /** What the kernel has against the server. */
+  readonly faults: ProtocolFault[];
+  /** The numbers of the requests that were answered, in order. */
+  readonly answered: number[];
   /** Of the last reply. */
   setbacks(): number;
 }
@@ -37,16 +43,24 @@ export function rig(fileSystem: AnyFileSystem, wishes: Wishes = {}): Rig {
   const reports: string[] = [];
   const connection = new Connection(fileSystem, wishes, (message) => reports.push(message));
   const server = new PuffsServer(connection);
+  const faults: ProtocolFault[] = [];
+  const answered: number[] = [];
+  const { id, setbacks } = wire.PuffsReq.offsets;
   let last = 0;
   const serve = (frame: Frame) => {
+    const replied = (length: number) => {
+      if (length === 0) return length;
+      answered.push(read64(frame.replyView, id));
+      last = frame.replyView.getUint32(setbacks, true);
+      return length;
+    };
     const length = server.serve(frame);
-    if (typeof length === "number" && length > 0)
-      last = frame.replyView.getUint32(wire.PuffsReq.offsets.setbacks, true);
-    return length;
+    return typeof length === "number" ? replied(length) : length.then(replied);
   };
-  const kernel = connect({ serve }, kargs(connection, { type: "test", source: "test" }));
+  const args = kargs(connection, { type: "test", source: "test" });
+  const kernel = connect({ serve }, args, { onFault: (fault) => faults.push(fault) });
   connection.send = (message) => kernel.receive(message);
-  return { kernel, connection, server, reports, setbacks: () => last };
+  return { kernel, connection, server, reports, faults, answered, setbacks: () => last };
 }
 
 export async function memory(options: string[] = ["mode=755"]): Promise<AnyFileSystem> {
