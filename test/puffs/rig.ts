@@ -33,6 +33,8 @@ export interface Rig {
   readonly reports: string[];
   /** What the kernel has against the server. */
   readonly faults: ProtocolFault[];
+  /** How many messages the server got. */
+  asked(): number;
   /** The numbers of the requests that were answered, in order. */
   readonly answered: number[];
   /** Of the last reply. */
@@ -47,7 +49,9 @@ export function rig(fileSystem: AnyFileSystem, wishes: Wishes = {}): Rig {
   const answered: number[] = [];
   const { id, setbacks } = wire.PuffsReq.offsets;
   let last = 0;
+  let asked = 0;
   const serve = (frame: Frame) => {
+    asked++;
     const replied = (length: number) => {
       if (length === 0) return length;
       answered.push(read64(frame.replyView, id));
@@ -60,7 +64,8 @@ export function rig(fileSystem: AnyFileSystem, wishes: Wishes = {}): Rig {
   const args = kargs(connection, { type: "test", source: "test" });
   const kernel = connect({ serve }, args, { onFault: (fault) => faults.push(fault) });
   connection.send = (message) => kernel.receive(message);
-  return { kernel, connection, server, reports, faults, answered, setbacks: () => last };
+  const counts = { asked: () => asked, setbacks: () => last };
+  return { kernel, connection, server, reports, faults, answered, ...counts };
 }
 
 export async function memory(options: string[] = ["mode=755"]): Promise<AnyFileSystem> {

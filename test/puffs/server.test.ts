@@ -325,6 +325,7 @@ describe("files", () => {
           events.push(["read", call.file?.flags ?? -1]);
           return 0;
         },
+        write: (_, from) => from.length,
       }),
     );
     const { newnode } = await find(kernel, "file");
