@@ -99,7 +99,7 @@ export function handOut(call: PuffsCall, node: object): void {
 }
 
 /** Nodes are objects. */
-function checkNode(node: object): void {
+export function checkNode(node: object): void {
   if (typeof node !== "object" || node === null)
     throw new Nonsense(`a node is ${Bun.inspect(node)}`);
 }

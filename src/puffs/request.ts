@@ -1,3 +1,4 @@
+import { checkAttributes } from "../attributes.ts";
 import { type Awaitable, isPromise } from "../awaitable.ts";
 import {
   Absent,
@@ -326,10 +327,10 @@ export function poll(call: PuffsCall, { events }: Of<typeof a.Poll>): Outcome {
   const { poll: operation } = call.connection.node;
   // What the kernel takes for the events where an error is told: see `events` in reply.ts.
   call.frame.replyView.setInt32(wire.VnmsgPoll.offsets.events, Poll.ERR, true);
-  const look = async (): Promise<number | Errno> => {
+  const look = async (): Promise<number | Errno | undefined> => {
     for (;;) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      const revents = (await operation?.(call.node, events, resolve, call)) ?? 0;
+      const revents = await operation?.(call.node, events, resolve, call);
       if (revents !== 0) return revents;
       // It may have fired while the plugin looked.
       if (!call.signal.aborted) {
@@ -339,7 +340,7 @@ export function poll(call: PuffsCall, { events }: Of<typeof a.Poll>): Outcome {
       if (call.signal.aborted) return new Errno("EINTR");
     }
   };
-  return after(call, look(), r.events);
+  return after(call, look() as Promise<number | Errno>, r.events);
 }
 
 export function fsync(call: PuffsCall, { flags }: Of<typeof a.Fsync>): Outcome {
@@ -430,7 +431,10 @@ function stillThere(call: PuffsCall): Outcome {
   return after(call, answer, (c, found) => {
     if (found === c.source?.node) return renaming(c);
     // A node that the kernel does not hear of now is not kept for it.
-    if (found) vnodes.forget(vnodes.handOut(found), 1);
+    if (found) {
+      r.checkNode(found);
+      vnodes.forget(vnodes.handOut(found), 1);
+    }
     return ENOENT;
   });
 }
@@ -514,6 +518,7 @@ function giveUp(
 export function print(call: PuffsCall): Outcome {
   const answer = call.connection.node.print?.(call.node) as Awaitable<string>;
   return after(call, answer, (c, line) => {
+    if (typeof line !== "string") throw new Nonsense(`print answered ${Bun.inspect(line)}`);
     c.connection.report(`node ${c.vnode.id}: ${line}`);
     return r.empty(c);
   });
@@ -568,7 +573,7 @@ function lockAt(
   const { node } = call.connection;
   const answer = node.advlock?.(call.node, operation, asked, id, kind, call);
   return after(call, answer as Awaitable<Lock | undefined | Errno>, (c, lock) => {
-    if (operation === "get" && lock) tellLock(c, lock);
+    if (operation === "get") tellLock(c, lock as Lock);
     return r.empty(c);
   });
 }
@@ -581,18 +586,22 @@ function waits({ row, arguments: read }: PuffsCall, owner: bigint): boolean {
 }
 
 /** The kernel does not look at it, whatever it says. */
-function tellLock(call: PuffsCall, { type, start, end, pid }: Lock): void {
+function tellLock(call: PuffsCall, lock: Lock): void {
+  const type = LOCK_TYPES.get(lock?.type);
+  const { start, end, pid } = lock ?? {};
+  const ends = end === Number.POSITIVE_INFINITY || (Number.isSafeInteger(end) && end >= start);
+  if (!(type && Number.isSafeInteger(start) && start >= 0 && ends && pid >> 0 === pid))
+    throw new Nonsense(`a lock is ${Bun.inspect(lock)}`);
   const len = end === Number.POSITIVE_INFINITY ? 0 : end - start + 1;
-  wire.Flock.write(call.frame.replyView, wire.VnmsgAdvlock.offsets.fl, {
-    start,
-    len,
-    pid,
-    type: LOCK_TYPES[type],
-    whence: Seek.SET,
-  });
+  const at = wire.VnmsgAdvlock.offsets.fl;
+  wire.Flock.write(call.frame.replyView, at, { start, len, pid, type, whence: Seek.SET });
 }
 
-const LOCK_TYPES = { read: LockType.RDLCK, write: LockType.WRLCK, unlock: LockType.UNLCK };
+const LOCK_TYPES: ReadonlyMap<Lock["type"], number> = new Map([
+  ["read", LockType.RDLCK],
+  ["write", LockType.WRLCK],
+  ["unlock", LockType.UNLCK],
+]);
 
 type Namespaced = { readonly attrnamespace: number };
 
@@ -721,8 +730,10 @@ export function fhtonode(call: PuffsCall, { dsize }: Of<typeof a.Fhtonode>): Out
   const { connection } = call;
   if (dsize > call.frame.length - places.data) return EINVAL;
   const handle = call.bytes(places.data, dsize);
-  return after(call, connection.fs.fhtonode?.(handle, call) as Awaitable<object>, (c, node) =>
-    after(c, r.attributesOf(c, node), (c2, value) => {
+  return after(call, connection.fs.fhtonode?.(handle, call) as Awaitable<object>, (c, node) => {
+    r.checkNode(node);
+    return after(c, r.attributesOf(c, node), (c2, value) => {
+      checkAttributes(value, value.ino ?? ROOT_ID);
       const vnode = connection.vnodes.handOut(node);
       vnode.byHandle = true;
       connection.vnodes.forget(vnode, 1);
@@ -732,8 +743,8 @@ export function fhtonode(call: PuffsCall, { dsize }: Of<typeof a.Fhtonode>): Out
       write64(replyView, places.size, r.sizeOf(value));
       write64(replyView, places.rdev, deviceOf(value));
       return r.empty(c2);
-    }),
-  );
+    });
+  });
 }
 
 export function nodetofh(call: PuffsCall, asked: Of<typeof a.Nodetofh>): Outcome {

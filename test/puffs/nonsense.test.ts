@@ -1,0 +1,253 @@
+import { describe, expect, test } from "bun:test";
+import { OPS } from "../../src/puffs/ops.ts";
+import { FILE } from "../support/everything.ts";
+import { counted, REQUESTS, type Request, rightAnswer, whole } from "./requests.ts";
+import { find, ROOT, rig } from "./rig.ts";
+
+/*
+ * Operations that answer what they must not: EIO and one report for each, never a crash, a second reply or one that the kernel would
+ * refuse, and the kernel is believed to know no node but those it was told of.
+ */
+
+/** Not a number that counts bytes. */
+const NO_COUNT = [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, "2", null, {}, 2n, true];
+const NO_NODE = [undefined, "node", 7, true, () => {}, Symbol("node"), 0];
+const NO_TIME = [undefined, null, 5, {}, { sec: 1.5, nsec: 0 }, { sec: 0, nsec: 1e9 }];
+const NO_LISTING = [undefined, null, 7, {}, [null], [{}], [{ name: 7 }], [undefined], [7]];
+const NO_NAME = ["", "a/b", "/", "nul\0", ".", "..", "x".repeat(256), "é".repeat(128), "\ud800"];
+
+const NO_ATTRIBUTES = [
+  undefined,
+  null,
+  5,
+  "attributes",
+  {},
+  ...[-1, 1.5, Number.NaN, 2 ** 53, "5", 5n].map((size) => ({ ...FILE, size })),
+  ...[0, -1, 0o644, 0o030000, 0o2100644, Number.NaN].map((mode) => ({ ...FILE, mode })),
+  ...[-1, 2 ** 32, 0.5].flatMap((n) => [
+    { ...FILE, nlink: n },
+    { ...FILE, uid: n },
+    { ...FILE, gid: n },
+    { ...FILE, rdev: n },
+    { ...FILE, blksize: n },
+  ]),
+  ...[0, -1, 2 ** 53].map((ino) => ({ ...FILE, ino })),
+  ...[-1, 0.5].map((blocks) => ({ ...FILE, blocks })),
+  ...NO_TIME.flatMap((time) => [
+    { ...FILE, atime: time },
+    { ...FILE, mtime: time },
+    { ...FILE, ctime: time },
+  ]),
+];
+
+const RIGHT = { frsize: 4096, blocks: 9, bfree: 8, bavail: 7, files: 6, ffree: 5 };
+const NO_STATISTICS = [-1, 0.5, Number.NaN, 2 ** 53, "9"].flatMap((n) => [
+  { ...RIGHT, blocks: n },
+  { ...RIGHT, frsize: n },
+  { ...RIGHT, namemax: n },
+]);
+
+const LOCK = { type: "read", start: 0, end: 9, pid: 1 };
+const NO_LOCK = [
+  ...[null, 5, "read", { type: "read" }, { ...LOCK, type: "toString" }],
+  ...[-1, 0.5, Number.NaN].map((start) => ({ ...LOCK, start })),
+  ...[-1, 0.5, Number.NaN].map((end) => ({ ...LOCK, end })),
+];
+
+/** By row, and the operation of it: answers that it must not give. */
+const WRONG: readonly (readonly [row: string, operation: string, answers: readonly unknown[]])[] = [
+  ["LOOKUP", "node.lookup", NO_NODE],
+  ["LOOKUP", "node.getattr", NO_ATTRIBUTES],
+  ["CREATE", "node.create", [null, ...NO_NODE]],
+  ["MKNOD", "node.mknod", [null, ...NO_NODE]],
+  ["MKDIR", "node.mkdir", [null, ...NO_NODE]],
+  ["SYMLINK", "node.symlink", [null, ...NO_NODE]],
+  ["GETATTR", "node.getattr", NO_ATTRIBUTES],
+  ["READ", "node.read", [...NO_COUNT, undefined, 4]],
+  ["WRITE", "node.write", [...NO_COUNT, undefined, 3]],
+  ["POLL", "node.poll", [undefined, null, -1, 0.5, 2 ** 32, "1", {}]],
+  ["READDIR", "node.readdir", [...NO_LISTING, ...NO_NAME.map((name) => [{ name }])]],
+  [
+    "READDIR",
+    "node.readdir",
+    [0, -1, 1.5, Number.NaN, 2 ** 53].map((cookie) => [{ name: "a", cookie }]),
+  ],
+  ["READDIR", "node.readdir", [0, -1, 1.5, 2 ** 53].map((ino) => [{ name: "a", ino }])],
+  ["READDIR", "node.getattr", [undefined, null]],
+  ["READLINK", "node.readlink", [undefined, null, 7, "nul\0", new Uint8Array(3)]],
+  ["PRINT", "node.print", [undefined, null, 7, {}, Symbol("line")]],
+  ["PATHCONF", "node.pathconf", [undefined, ...NO_COUNT]],
+  ["ADVLOCK", "node.advlock", [undefined, ...NO_LOCK]],
+  ["GETEXTATTR", "node.getextattr", [undefined, null, "value", 5, [1, 2]]],
+  [
+    "LISTEXTATTR",
+    "node.listextattr",
+    [undefined, null, 5, {}, [5], [""], ["nul\0"], ["x".repeat(256)]],
+  ],
+  ["VFS_STATVFS", "fs.statvfs", [undefined, null, 7, {}, ...NO_STATISTICS]],
+  ["VFS_FHTOVP", "fs.fhtonode", [null, ...NO_NODE]],
+  ["VFS_FHTOVP", "node.getattr", NO_ATTRIBUTES.slice(0, 20)],
+  ["VFS_VPTOFH", "fs.nodetofh", [undefined, null, "handle", 5, [1, 2], { length: 4 }]],
+];
+
+/** Operations that answer nothing: whatever they say, it is as good as that. */
+const SILENT = [
+  ...["ACCESS", "OPEN", "CLOSE", "SETATTR", "MMAP", "FSYNC", "REMOVE", "LINK", "RENAME", "RMDIR"],
+  ...["ABORTOP", "INACTIVE", "RECLAIM", "SETEXTATTR", "DELETEEXTATTR", "FALLOCATE", "FDISCARD"],
+  ...["VFS_SYNC", "VFS_EXTATTRCTL", "VFS_SUSPEND", "VFS_UNMOUNT", "SEEK"],
+];
+
+/** The ways of saying something. */
+const MANNERS: readonly (readonly [string, (answer: unknown) => unknown])[] = [
+  ["at once", (answer) => answer],
+  ["later", (answer) => Promise.resolve(answer)],
+];
+
+const requestOf = (row: string): Request => {
+  // The last of a row: that of a lock asks for it, and is told.
+  const request = REQUESTS.findLast((one) => one.row === row && !one.faf);
+  return request ?? (REQUESTS.find((one) => one.row === row) as Request);
+};
+
+/** Ask once while the operation misbehaves, then once more: what the first got, and that nothing is left of it. */
+async function misbehave(row: string, operation: string, act: () => unknown) {
+  let misbehaves = false;
+  const right = rightAnswer(operation);
+  const fileSystem = whole({
+    [operation]: (...parameters: unknown[]) => (misbehaves ? act() : right(...parameters)),
+  });
+  const { kernel, connection, reports, faults, answered } = rig(fileSystem);
+  const file = (await find(kernel, "one")).newnode;
+  const known = { root: kernel.root, file };
+  const before = counted(connection);
+  const request = requestOf(row);
+  const codeOf = (promise: Promise<unknown>) =>
+    promise.then(
+      () => "OK",
+      (error) => (error.code as string) ?? String(error),
+    );
+  misbehaves = true;
+  const code = await codeOf(request.drive(kernel, known));
+  if (request.faf) await Bun.sleep(1);
+  misbehaves = false;
+  const outcome = [code, reports.length, counted(connection) === before];
+  const isGone = row === "RECLAIM";
+  if (!isGone) expect(await codeOf(request.drive(kernel, known))).toBe("OK");
+  expect((await kernel.getattr(kernel.root, ROOT)).va.type).toBe(2);
+  expect([connection.pending.size, kernel.waiting]).toEqual([0, 0]);
+  expect(faults).toEqual([]);
+  expect(new Set(answered).size).toBe(answered.length);
+  expect(answered.length).toBe(kernel.lastId + 1);
+  return outcome;
+}
+
+const shown = (answer: unknown) => Bun.inspect(answer, { depth: 1 }).slice(0, 80);
+
+describe.each(MANNERS)("a wrong answer given %s is EIO with one report, and no more", (_, give) => {
+  test.each(WRONG)("%s, by %s", async (row, operation, answers) => {
+    for (const answer of answers) {
+      const outcome = await misbehave(row, operation, () => give(answer));
+      expect([shown(answer), ...outcome]).toEqual([shown(answer), "EIO", 1, true]);
+    }
+  });
+});
+
+describe("what an operation says that has nothing to say", () => {
+  test.each(SILENT)("%s", async (row) => {
+    const request = requestOf(row);
+    for (const operation of request.calls) {
+      if (operation === "node.getattr") continue;
+      for (const answer of [null, 7, Number.NaN, "no", {}, [], 5n, Symbol("no")]) {
+        const outcome = await misbehave(row, operation, () => answer);
+        const isGone = row === "RECLAIM";
+        expect([operation, shown(answer), ...outcome]).toEqual([
+          ...[operation, shown(answer)],
+          ...["OK", 0, !isGone],
+        ]);
+      }
+    }
+  });
+});
+
+const fail = (thrown: unknown): never => {
+  throw thrown;
+};
+
+/** An object with a getter that throws. */
+const trap = (name: string) =>
+  Object.defineProperty({}, name, { get: () => fail(new Error("bug")), enumerable: true });
+
+type Settle = (value: unknown) => void;
+const thenable = (then: (yes: Settle, no: Settle) => unknown) => ({ then });
+
+const FAILURES: readonly (readonly [string, () => unknown, code: string, reports: number])[] = [
+  ["null", () => fail(null), "EIO", 1],
+  ["a string", () => fail("EACCES"), "EIO", 1],
+  ["a number", () => fail(13), "EIO", 1],
+  ["an unknown code", () => fail({ code: "EWRONG" }), "EIO", 1],
+  ["a code that is no text", () => fail({ code: 13 }), "EIO", 1],
+  ["a getter that throws", () => fail(trap("code")), "EIO", 1],
+  ["a code", () => fail({ code: "EACCES" }), "EACCES", 0],
+  ["a rejection with null", () => Promise.reject(null), "EIO", 1],
+  ["a rejection with a trap", () => Promise.reject(trap("code")), "EIO", 1],
+  ["a rejection with a code", () => Promise.reject({ code: "EACCES" }), "EACCES", 0],
+  ["an answer whose then throws", () => trap("then"), "EIO", 1],
+  ["a thenable that throws", () => thenable(() => fail(new Error("bug"))), "EIO", 1],
+  ["one that rejects twice", () => thenable((_, no) => [no(1), no(2)]), "EIO", 1],
+];
+
+describe("whatever an operation throws", () => {
+  test.each(FAILURES)("%s", async (_, act, code, reports) => {
+    for (const { row, calls, faf } of REQUESTS) {
+      const operation = calls.at(-1);
+      // What nobody is told, and what no error can be answered by, is in failing.test.ts.
+      if (!operation || faf || row === "INACTIVE") continue;
+      // Its attributes are asked for to see whether it is gone.
+      if (row === "REMOVE") continue;
+      expect([row, operation, ...(await misbehave(row, operation, act))]).toEqual([
+        ...[row, operation],
+        ...[code, reports, true],
+      ]);
+    }
+  });
+});
+
+function* broken(after: number, cookies: boolean) {
+  for (let i = 1; i <= after; i++)
+    yield { name: `n${i}`, node: { ...FILE }, ...(cookies && { cookie: i }) };
+  fail(new Error("bug"));
+}
+
+async function* brokenLate(after: number, cookies: boolean) {
+  yield* broken(after, cookies);
+}
+
+const LISTINGS: readonly (readonly [string, () => unknown])[] = [
+  ["at the first entry", () => broken(0, false)],
+  ["in the middle, with cookies", () => broken(2, true)],
+  ["in the middle, without", () => broken(2, false)],
+  ["in the middle of a late one", () => brokenLate(2, true)],
+  ["in the middle of a late one without cookies", () => brokenLate(2, false)],
+  ["at its iterator", () => ({ [Symbol.iterator]: () => fail(new Error("bug")) })],
+  ["at an entry's getter", () => [trap("name")]],
+];
+
+describe("an iterator that fails", () => {
+  test.each(LISTINGS)("%s: EIO, one report", async (_, listing) => {
+    expect(await misbehave("READDIR", "node.readdir", listing)).toEqual(["EIO", 1, true]);
+  });
+
+  test("of the names of attributes too", async () => {
+    function* names() {
+      yield "one";
+      fail(new Error("bug"));
+    }
+    const outcome = await misbehave("LISTEXTATTR", "node.listextattr", names);
+    expect(outcome).toEqual(["EIO", 1, true]);
+  });
+});
+
+test("every row is among those", () => {
+  const known = new Set([...WRONG.map(([row]) => row), ...SILENT]);
+  expect(OPS.flatMap((row) => row?.name ?? []).filter((row) => !known.has(row))).toEqual([]);
+});
