@@ -38,7 +38,7 @@ const { fileSystem, close } = await host({ socket: near, usermount, report: cons
 const { node: operations, root } = fileSystem;
 const companion = fileSystem.companion?.() as Companion;
 const call: Call = {
-  ...{ uid: 0, gid: 0, pid: process.pid, umask: 0, file: undefined },
+  ...{ uid: 0, gid: 0, pid: process.pid, umask: 0, file: undefined, keepsTimes: false },
   signal: new AbortController().signal,
 };
 const node = await operations.lookup?.(root, "f", call);

@@ -218,8 +218,9 @@ export interface FileSystemOperations<N extends object> {
 
   /**
    * The mount is going away: the last operation, called once however it ends (umount(8), a signal, the kernel's abort).
-   * Close and flush here. Errors are logged; they can no longer be answered. `pid` is the process that unmounted, as far as puffs tells it,
-   * else 0.
+   * Close and flush here. Errors are logged; they can no longer be answered. On puffs they can, unless the mount ends whatever is said
+   * (umount -f, a signal): umount(8) fails with them, the mount goes on, and this is called again at the next. `pid` is the process that
+   * unmounted, as far as puffs tells it, else 0.
    */
   unmount?(pid?: number): Awaitable<Done>;
 

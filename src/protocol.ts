@@ -1,6 +1,6 @@
 import type { Awaitable } from "./awaitable.ts";
 import type { EngineMaker } from "./engine.ts";
-import type { FileSystemOperations } from "./operations.ts";
+import type { Done } from "./operations.ts";
 import type { AnyFileSystem } from "./plugin.ts";
 import type { Statistics } from "./statistics.ts";
 import type { Usermount } from "./usermount.ts";
@@ -9,8 +9,6 @@ import type { Report, Wishes } from "./wishes.ts";
 /** What of a mount all protocols have. */
 export interface Served {
   readonly statistics: Statistics;
-  // biome-ignore lint/suspicious/noExplicitAny: nodes are only known inside the plugin
-  readonly fs: FileSystemOperations<any>;
   readonly report: Report;
   /** The process whose request was served last, where the protocol tells of all; else 0. */
   readonly by: number;
@@ -18,6 +16,8 @@ export interface Served {
   readonly pending: { readonly size: number };
   /** Do what no request waits for: what goes wrong is logged. */
   attempt<T>(operation: string, action: () => Awaitable<T>): Awaitable<T | undefined>;
+  /** `fs.unmount`, unless it has been called. */
+  unmount(): Awaitable<Done>;
 }
 
 /** What a protocol tells the session that it serves for, and asks of it. */

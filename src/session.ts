@@ -76,7 +76,7 @@ export class Session {
   /** The mount failed after `open`: let the file system close what it opened. */
   async abandon(): Promise<void> {
     const { served } = this.#protocol;
-    if (served) await served.attempt("unmount", () => served.fs.unmount?.(served.by));
+    if (served) await served.attempt("unmount", () => served.unmount());
   }
 
   /**

@@ -2,7 +2,7 @@ import { type Awaitable, isPromise } from "../awaitable.ts";
 import { Errno } from "../errno.ts";
 import { OpenFiles } from "../files.ts";
 import { Vnodes } from "../nodes.ts";
-import type { FileSystemOperations, NodeOperations } from "../operations.ts";
+import type { Done, FileSystemOperations, NodeOperations } from "../operations.ts";
 import type { AnyFileSystem } from "../plugin.ts";
 import { Statistics } from "../statistics.ts";
 import type { Report, Wishes } from "../wishes.ts";
@@ -84,6 +84,10 @@ export class Connection {
     } catch (cause) {
       return failed(cause);
     }
+  }
+
+  unmount(): Awaitable<Done> {
+    return this.fs.unmount?.();
   }
 
   /** A file that is polled may have become ready: the kernel asks again. */

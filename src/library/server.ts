@@ -304,9 +304,16 @@ export class UsermountServer<N extends object, S = undefined, P extends Pathlike
     fs = surround(fs, fsNames, begin, end);
     const { unmount } = fs;
     fs = withInstead(fs, fsNames, {
-      unmount: () => {
-        if (this.#state === "running") this.#state = "unmounting";
-        return unmount?.call(fs);
+      unmount: async () => {
+        const before = this.#state;
+        if (before === "running") this.#state = "unmounting";
+        try {
+          const refused = await unmount?.call(fs);
+          if (refused instanceof Errno) throw refused;
+        } catch (error) {
+          this.#state = before;
+          throw error;
+        }
       },
     });
     return {

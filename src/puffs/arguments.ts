@@ -5,6 +5,7 @@ import * as wire from "./structs.ts";
  * What is read of each request; the rest of the message, the header, names, credentials and data, is dealt with where it lies.
  */
 
+export const Unmount = part(wire.VfsmsgUnmount, "flags");
 export const Fhtonode = part(wire.VfsmsgFhtonode, "dsize");
 export const Nodetofh = part(wire.VfsmsgNodetofh, "fhcookie", "dsize");
 export const Extattrctl = part(wire.VfsmsgExtattrctl, "cmd", "attrnamespace", "flags");

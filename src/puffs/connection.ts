@@ -49,6 +49,8 @@ export class Connection {
   readonly questions = new Map<number, (error: number) => void>();
   /** Has the kernel look up all names in a directory again: set while the mount is served. */
   forgetNames: ((directory: object) => void) | undefined;
+  #leaving: Promise<void> | undefined;
+  #hasLeft = false;
   /** The kernel has unmounted; the reply that lets it is being written. */
   unmounted: (() => void) | undefined;
 
@@ -107,6 +109,25 @@ export class Connection {
     }
   }
 
+  /**
+   * The last of all calls, behind `reclaim` of what is known. Rejects with what the file system refuses it with, which goes on then
+   * and is asked another time.
+   */
+  unmount(): Promise<void> {
+    this.#leaving ??= this.#leave().catch((error) => {
+      this.#leaving = undefined;
+      throw error;
+    });
+    return this.#leaving;
+  }
+
+  async #leave(): Promise<void> {
+    for (const { node } of this.vnodes.all()) this.#reclaim(node);
+    const refused = await this.fs.unmount?.(this.by);
+    if (refused instanceof Errno) throw refused;
+    this.#hasLeft = true;
+  }
+
   /** The last opener of a node is gone: each of its files ends. Answers how many there were. */
   endFiles(node: object, pid = this.by): number {
     const files = this.openings.end(node);
@@ -116,6 +137,7 @@ export class Connection {
   }
 
   #reclaim(node: object): void {
+    if (this.#hasLeft) return;
     this.endFiles(node);
     if (this.node.reclaim) this.attempt("reclaim", () => this.node.reclaim?.(node, this.by));
   }

@@ -93,7 +93,14 @@ const REFUSED = "the call fails with EOPNOTSUPP";
 const NAMELESS = "the kernel does it alone";
 
 const VFS: Partial<Record<keyof typeof Vfs, Unnumbered>> = {
-  UNMOUNT: op({ message: wire.VfsmsgUnmount, node: false, run: q.unmount }),
+  UNMOUNT: op({
+    message: wire.VfsmsgUnmount,
+    in: a.Unmount,
+    node: false,
+    // Answered in time or not, the file system has ended then.
+    parked: true,
+    run: q.unmount,
+  }),
   STATVFS: op({
     message: wire.VfsmsgStatvfs,
     otherwise: "df(1) shows zeros",

@@ -37,6 +37,7 @@ import {
   LockFlags,
   LockOp,
   LockType,
+  MountFlags,
   Nameiop,
   NO_VALUE,
   O,
@@ -712,11 +713,28 @@ export function fdiscard(call: PuffsCall, { off, len }: Of<typeof a.Fdiscard>): 
   return after(call, node.fdiscard?.(call.node, off, len, call), r.empty);
 }
 
-/** The kernel has written back all and wants to go; it is let. */
-export function unmount(call: PuffsCall): Outcome {
+/** The kernel has written back all and wants to go. Unless it will go anyway the file system is asked, and may refuse. */
+export function unmount(call: PuffsCall, { flags }: Of<typeof a.Unmount>): Outcome {
+  const isAsked = call.connection.fs.unmount && (flags & MountFlags.FORCE) === 0;
+  return isAsked ? after(call, leave(call), left) : left(call);
+}
+
+async function leave(call: PuffsCall): Promise<void> {
+  const { connection } = call;
+  const others = () => [...connection.pending].filter((other) => other !== call);
+  for (const other of others()) other.abort("unmounted");
+  const deadline = Date.now() + FAREWELL;
+  while (others().length > 0 && Date.now() < deadline) await Bun.sleep(5);
+  await connection.unmount();
+}
+
+function left(call: PuffsCall): number {
   call.connection.unmounted?.();
   return r.empty(call);
 }
+
+/** Milliseconds that operations at work get to end before the file system does. */
+const FAREWELL = 2000;
 
 export function statvfs(call: PuffsCall): Outcome {
   const { fs } = call.connection;
@@ -766,6 +784,8 @@ export function nodetofh(call: PuffsCall, asked: Of<typeof a.Nodetofh>): Outcome
 
 /** One that the kernel would not take back: see `handles` of createUsermount. */
 function checkHandle({ connection }: PuffsCall, handle: Uint8Array): void {
+  if (!(handle instanceof Uint8Array))
+    throw new Nonsense(`a file handle is ${Bun.inspect(handle)}`);
   const { size, flags } = connection.handles;
   const { length } = handle;
   const fits = flags & FhFlags.DYNAMIC ? length <= size : length === size;

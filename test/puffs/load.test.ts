@@ -156,34 +156,42 @@ test("what is to be written can be asked for while a write of the same node is a
   expect(offsets).toEqual([0, 4096, 4096]);
 }, 60_000);
 
-test("an unmount under load is answered; what is at work is told to give up, and all is let go", async () => {
-  let aborted = 0;
-  let unmounts = 0;
-  const reclaimed = new Set<object>();
-  const busy = server(
-    {
-      lookup: (_: object, name: string) => ({ name }),
-      read: (_: object, __: Uint8Array, ___: number, { signal }: Call) =>
-        new Promise((_, reject) => {
-          signal.addEventListener("abort", () => {
-            aborted++;
-            reject(Object.assign(new Error("given up"), { code: "EINTR" }));
-          });
-        }),
-      reclaim: (file: object) => void reclaimed.add(file),
-    },
-    { unmount: () => void unmounts++ },
-  );
-  await onComfd(busy, async ({ kernel }) => {
-    const nodes = await Promise.all(
-      await many(kernel, 100, (i) => kernel.lookup(kernel.root, { name: `${i}` }, CALLER)),
+test.each([
+  // The mount is gone before anybody can be told more.
+  ["by force", true, "ENXIO"],
+  ["that is asked for", false, "EINTR"],
+] as const)(
+  "an unmount %s under load is answered; what is at work is told to give up, and all is let go",
+  async (_, force, code) => {
+    let aborted = 0;
+    let unmounts = 0;
+    const reclaimed = new Set<object>();
+    const busy = server(
+      {
+        lookup: (_: object, name: string) => ({ name }),
+        read: (_: object, __: Uint8Array, ___: number, { signal }: Call) =>
+          new Promise((_, reject) => {
+            signal.addEventListener("abort", () => {
+              aborted++;
+              reject(Object.assign(new Error("given up"), { code: "EINTR" }));
+            });
+          }),
+        reclaim: (file: object) => void reclaimed.add(file),
+      },
+      { unmount: () => void unmounts++ },
     );
-    const reads = await many(kernel, 1000, (i) =>
-      codeOf(kernel.read(nodes[i % 100]?.newnode ?? 0, i, 100, CALLER)),
-    );
-    await kernel.getattr(kernel.root, CALLER);
-    await kernel.detach();
-    expect(new Set(await Promise.all(reads))).toEqual(new Set(["ENXIO"]));
-  });
-  expect([aborted, unmounts, reclaimed.size]).toEqual([1000, 1, 101]);
-}, 60_000);
+    await onComfd(busy, async ({ kernel }) => {
+      const nodes = await Promise.all(
+        await many(kernel, 100, (i) => kernel.lookup(kernel.root, { name: `${i}` }, CALLER)),
+      );
+      const reads = await many(kernel, 1000, (i) =>
+        codeOf(kernel.read(nodes[i % 100]?.newnode ?? 0, i, 100, CALLER)),
+      );
+      await kernel.getattr(kernel.root, CALLER);
+      await kernel.detach(force);
+      expect(new Set(await Promise.all(reads))).toEqual(new Set([code]));
+    });
+    expect([aborted, unmounts, reclaimed.size]).toEqual([1000, 1, 101]);
+  },
+  60_000,
+);

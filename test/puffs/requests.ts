@@ -346,7 +346,7 @@ export const REQUESTS: readonly Request[] = [
     drive: (kernel, { file }) =>
       raw(kernel, Vn.FDISCARD, file, compose(wire.VnmsgFdiscard, { off: 0, len: 10 })),
   },
-  { row: "VFS_UNMOUNT", calls: [], drive: (kernel) => kernel.unmount() },
+  { row: "VFS_UNMOUNT", calls: ["fs.unmount"], drive: (kernel) => kernel.unmount() },
   { row: "VFS_STATVFS", calls: ["fs.statvfs"], drive: (kernel) => kernel.statvfs() },
   { row: "VFS_SYNC", calls: ["fs.sync"], drive: (kernel) => kernel.sync() },
   {

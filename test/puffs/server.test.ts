@@ -320,7 +320,6 @@ describe("files", () => {
       system({
         open: tell("open"),
         inactive: tell("inactive"),
-        write: () => 0,
         read(_, __, ___, call) {
           events.push(["read", call.file?.flags ?? -1]);
           return 0;

@@ -41,7 +41,6 @@ export async function onPuffs(
     connection,
     async close() {
       await kernel.detach();
-      await fileSystem.fs?.unmount?.();
       if (bugs.length > 0) throw new AggregateError(bugs, `${bugs.length} bugs were reported`);
     },
   };
