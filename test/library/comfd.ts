@@ -5,7 +5,7 @@ import type { Attributes } from "../../src/operations.ts";
 import type { Handshake } from "../../src/puffs/handshake.ts";
 import type { KernelEvents, PuffsKernel } from "../../src/puffs/kernel.ts";
 import { acceptKargs, type Mounted } from "../../src/puffs/mounted.ts";
-import { handshakeOf, playKernel } from "../support/kernel-end.ts";
+import { handshakeOf, playKernel, type Wire } from "../support/kernel-end.ts";
 
 /** Something that mounts: a server of the library. */
 interface Mounting {
@@ -20,6 +20,13 @@ export interface AtKernel {
   readonly mounted: Mounted;
 }
 
+interface Playing {
+  readonly byHand?: boolean;
+  readonly events?: KernelEvents;
+  /** `theirs`: the server's end. */
+  readonly wire?: (theirs: number) => Wire;
+}
+
 /**
  * Mount `server` in this process, over a socket pair that PUFFS_COMFD names, with the test in the kernel's role; and see to it that
  * it has ended afterwards.
@@ -27,7 +34,7 @@ export interface AtKernel {
 export async function onComfd(
   server: Mounting,
   run: (at: AtKernel) => Promise<void>,
-  { byHand = false, events = {} }: { byHand?: boolean; events?: KernelEvents } = {},
+  { byHand = false, events = {}, wire }: Playing = {},
 ): Promise<void> {
   const [end, theirs] = socketPair("stream");
   setNonBlocking(end);
@@ -37,7 +44,7 @@ export async function onComfd(
     const handshake = await handshakeOf(end);
     await mounting;
     const mounted = acceptKargs(handshake.kargs);
-    const { kernel, over } = playKernel(end, mounted, events);
+    const { kernel, over } = playKernel(end, mounted, events, wire?.(theirs));
     try {
       await run({ kernel, handshake, mounted });
     } finally {
