@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { copyProject } from "./support/built.ts";
 import { isMounted, mounting } from "./support/mounted.ts";
 import { place, processesOf, run } from "./support/program.ts";
 
@@ -14,10 +15,7 @@ let project = "";
 
 beforeAll(() => {
   project = mkdtempSync(join(tmpdir(), "puffs-build-"));
-  for (const name of ["src", "ffi", "plugins", "build.ts", "package.json", "tsconfig.json"]) {
-    cpSync(join(ROOT, name), join(project, name), { recursive: true });
-  }
-  symlinkSync(join(ROOT, "node_modules"), join(project, "node_modules"));
+  copyProject(project);
 });
 
 afterAll(() => rmSync(project, { recursive: true, force: true }));

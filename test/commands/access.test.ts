@@ -3,7 +3,6 @@ import { spawn } from "node:child_process";
 import {
   chmodSync,
   copyFileSync,
-  cpSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -20,6 +19,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readMounts } from "../../src/mountinfo.ts";
+import { copyProject } from "../support/built.ts";
 import { type Outcome, PROGRAM, puffs, run } from "../support/program.ts";
 
 const MINUTE = 60_000;
@@ -429,9 +429,7 @@ test(
   "the executable does it for an ordinary user, without /dev and without a mount",
   async () => {
     const project = join(scratch, "project");
-    for (const name of ["src", "ffi", "plugins", "build.ts", "package.json", "tsconfig.json"])
-      cpSync(join(ROOT, name), join(project, name), { recursive: true });
-    symlinkSync(join(ROOT, "node_modules"), join(project, "node_modules"));
+    copyProject(project);
     expect((await run([process.execPath, "build.ts"], { cwd: project })).code).toBe(0);
     const program = join(project, "dist/puffs");
     const home = join(scratch, "home");

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { copyProject } from "../support/built.ts";
 import { isMounted, mounting, until } from "../support/mounted.ts";
 import { type Place, PROGRAM, place, puffs, run, serverOf } from "../support/program.ts";
 import { exited, expectErrors, FAULTY, guardOf, isRunning, load } from "./support.ts";
@@ -11,7 +11,6 @@ import { exited, expectErrors, FAULTY, guardOf, isRunning, load } from "./suppor
 /* kill -9 of the server: no dead mount stays, and its clients end with errors. */
 
 const MINUTE = 60_000;
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** A copy of the project, whose dist/ is nobody else's, and files for what plugins tell. */
 let folder = "";
@@ -23,10 +22,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 async function compiled(): Promise<string> {
   const program = join(folder, "dist/mount_faulty");
   if (existsSync(program)) return program;
-  for (const name of ["src", "ffi", "plugins", "build.ts", "package.json", "tsconfig.json"]) {
-    cpSync(join(ROOT, name), join(folder, name), { recursive: true });
-  }
-  symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+  copyProject(folder);
   const { code, stderr } = await run([process.execPath, "build.ts", FAULTY], { cwd: folder });
   if (code !== 0) throw new Error(stderr);
   return program;
