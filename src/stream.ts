@@ -110,7 +110,7 @@ export class StreamEngine implements Engine {
         if (this.#wait(begun)) continue;
         return;
       }
-      this.#break(result === 0 ? ENODEV : -result);
+      this.#gone(-result);
       return;
     }
   };
@@ -303,6 +303,14 @@ export class StreamEngine implements Engine {
     this.#idle[size] ??= [];
     const idle = this.#idle[size];
     if (idle.length < MOST_IDLE >> size) idle.push(frame);
+  }
+
+  /** Reading found the end, 0, or an error. A stream that ends in the midst of a frame is not how a mount ends. */
+  #gone(errno: number): void {
+    const { left } = this.#reader;
+    const isCut = left > 0 && (errno === 0 || errno === ECONNRESET);
+    if (isCut) this.#report(`the stream broke off behind byte ${left} of a frame`);
+    this.#break(isCut ? EPROTO : errno || ENODEV);
   }
 
   #break(errno: number): void {

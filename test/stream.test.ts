@@ -206,6 +206,18 @@ describe("the end", () => {
     if (closed) closeDescriptor(closed.ours);
   });
 
+  test("of the other side in the midst of a frame ends it with a report, what came before being served", async () => {
+    const { end, ended, write, answers, reports } = line(answer);
+    await write(message(1));
+    await write(message(2).subarray(0, 20));
+    expect((await answers(1))[0]?.number).toBe(1);
+    closeDescriptor(end);
+    const [closed] = open.splice(0);
+    expect(await ended).toBe(EPROTO);
+    expect(reports).toEqual(["the stream broke off behind byte 20 of a frame"]);
+    if (closed) closeDescriptor(closed.ours);
+  });
+
   test("a stream out of step ends it, with a report", async () => {
     const { ended, write, reports } = line(answer);
     await write(new Uint8Array(8).fill(0xff));
