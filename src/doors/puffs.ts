@@ -1,4 +1,4 @@
-import { fstatSync } from "node:fs";
+import { fstatSync, type Stats } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { constants } from "node:os";
 import { isAbsolute, resolve } from "node:path";
@@ -98,14 +98,21 @@ function inheritedDescriptor(): number {
       exitCodes.usage,
     );
   const descriptor = Number(text);
+  let file: Stats;
   try {
-    fstatSync(descriptor);
+    file = fstatSync(descriptor);
   } catch (error) {
     throw new Failure(
       `${COMFD} is ${text}, which is not open here: ${messageOf(error)}`,
       exitCodes.usage,
     );
   }
+  // Anything else would be written to, and then be at its end.
+  if (!file.isSocket() && !file.isCharacterDevice())
+    throw new Failure(
+      `${COMFD} is ${text}, which is not a socket or a device (EINVAL); set it to one end of a stream of two directions`,
+      exitCodes.usage,
+    );
   return descriptor;
 }
 

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { closeDescriptor, receive, setNonBlocking } from "../../ffi/device.ts";
+import { closeDescriptor, setNonBlocking } from "../../ffi/device.ts";
 import { socketPair } from "../../ffi/socket.ts";
 import { KernelFlags, MountFlags, Vn } from "../../src/puffs/flags.ts";
 import { acceptKargs } from "../../src/puffs/mounted.ts";
@@ -131,67 +131,6 @@ test("the end of the peer is the end of the server", async () => {
   expect(await server.exit).toBe(0);
 }, 60_000);
 
-/** Bytes of the announcement of memfs at /somewhere, item by item: what each ends at. */
-const ITEMS = [0, 8, 19, 27, 33, 37, 45, 45 + 3984, 49 + 3984];
-
-for (const taken of ITEMS)
-  test(`a peer that is gone after ${taken} bytes of the announcement`, async () => {
-    const server = start();
-    const buffer = new Uint8Array(8192);
-    for (let done = 0; done < taken; ) {
-      const count = receive(server.end, buffer.subarray(0, taken - done));
-      if (count > 0) done += count;
-      else await Bun.sleep(1);
-    }
-    closeDescriptor(server.end);
-    started.pop();
-    // Gone before it was there, or a mount that has ended.
-    expect([0, 32]).toContain((await server.exit) ?? -1);
-    expect(await server.stderr).not.toContain("    at ");
-  }, 60_000);
-
-test("from a shell, and killed under load: whoever waits is told, and nothing is left", async () => {
-  const [end, theirs] = socketPair("stream");
-  const script = 'PUFFS_COMFD=7 exec "$@" 7<&3 3<&-';
-  const program = [process.execPath, CLI, "mount", "memfs", "-f", "-o", "mode=777", "/mp"];
-  const child = spawn("sh", ["-c", script, "sh", ...program], {
-    stdio: ["ignore", "ignore", "pipe", theirs],
-  });
-  closeDescriptor(theirs);
-  setNonBlocking(end);
-  const exit = once(child, "exit");
-  started.push({ child, end, stderr: text(child.stderr as never), exit: exit.then(() => null) });
-  const { directory, kargs } = await handshakeOf(end);
-  expect(directory).toBe("/mp");
-  const { kernel, over } = playKernel(end, acceptKargs(kargs));
-  const { newnode } = await kernel.create(kernel.root, "file", 0o666, CALLER);
-  const content = new Uint8Array(65536).fill(7);
-  let answered = 0;
-  let refused = 0;
-  const codes = new Set<string>();
-  const hammer = async (worker: number) => {
-    for (let round = 0; refused === 0 || round === 0; round++)
-      await kernel
-        .write(newnode, (worker * 100 + round) * content.length, content, CALLER)
-        .then(() => kernel.read(newnode, worker * 100 * content.length, content.length, CALLER))
-        .then(
-          () => answered++,
-          (error: { code: string }) => {
-            refused++;
-            codes.add(error.code);
-          },
-        );
-  };
-  const all = Promise.all(Array.from({ length: 16 }, (_, worker) => hammer(worker)));
-  while (answered < 50) await Bun.sleep(1);
-  child.kill("SIGKILL");
-  await over;
-  await all;
-  expect(refused).toBe(16);
-  expect(codes).toEqual(new Set(["ENXIO"]));
-  expect((await exit)[1]).toBe("SIGKILL");
-}, 60_000);
-
 test("a signal asks the kernel to unmount", async () => {
   const server = start();
   const mount = acceptKargs((await handshakeOf(server.end)).kargs);
@@ -203,20 +142,6 @@ test("a signal asks the kernel to unmount", async () => {
   await kernel.detach();
   expect(await server.exit).toBe(0);
 }, 60_000);
-
-for (const [variable, words] of [
-  ["", "not a descriptor (EINVAL)"],
-  ["three", "not a descriptor (EINVAL)"],
-  ["-1", "not a descriptor (EINVAL)"],
-  ["77", "not open here"],
-] as const)
-  test(`PUFFS_COMFD=${JSON.stringify(variable)} is refused in one line`, async () => {
-    const { exit, stderr } = start(variable);
-    expect(await exit).toBe(1);
-    const said = await stderr;
-    expect(said).toContain(words);
-    expect(said.trim().split("\n").length).toBe(1);
-  }, 60_000);
 
 test("-o door=puffs where there is no /dev/puffs: one line that says so, and what to use", () => {
   const { PUFFS_COMFD: _, ...env } = process.env;
