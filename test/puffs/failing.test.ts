@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { ENOSPC, EPERM } from "../../src/errno.ts";
+import { KernelFlags } from "../../src/puffs/flags.ts";
 import { OPS } from "../../src/puffs/ops.ts";
 import { counted, REQUESTS, type Request, rightAnswer, whole } from "./requests.ts";
 import { find, ROOT, rig } from "./rig.ts";
@@ -69,7 +70,17 @@ const CASES = REQUESTS.flatMap((request) =>
   }),
 );
 
-describe.each(CASES)("%s", (_, request, operation) => {
+/** Replies that tell attributes along ask for more of them. */
+const MODES = [
+  ["", 0],
+  [", with times to live", KernelFlags.CACHE_FS_TTL],
+] as const;
+
+describe.each(
+  CASES.flatMap((one) =>
+    MODES.map(([mode, puffsFlags]) => [one[0], mode, one[1], one[2], puffsFlags] as const),
+  ),
+)("%s%s", (_, _mode, request, operation, puffsFlags) => {
   test.each(Object.entries(WAYS))("that %s", async (_way, way) => {
     let failing = false;
     let called = 0;
@@ -81,7 +92,7 @@ describe.each(CASES)("%s", (_, request, operation) => {
         return way.operation();
       },
     });
-    const { kernel, connection, reports, faults, answered } = rig(fileSystem);
+    const { kernel, connection, reports, faults, answered } = rig(fileSystem, { puffsFlags });
     const file = (await find(kernel, "one")).newnode;
     const known = { root: kernel.root, file };
     const before = counted(connection);

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import type { Attributes } from "../../src/operations.ts";
+import { KernelFlags } from "../../src/puffs/flags.ts";
 import { OPS } from "../../src/puffs/ops.ts";
 import { FILE } from "../support/everything.ts";
 import { counted, REQUESTS, type Request, rightAnswer, whole } from "./requests.ts";
-import { find, ROOT, rig } from "./rig.ts";
+import { codeOf, find, ROOT, rig } from "./rig.ts";
 
 /*
  * Operations that answer what they must not: EIO and one report for each, never a crash, a second reply or one that the kernel would
@@ -110,22 +112,17 @@ const requestOf = (row: string): Request => {
 };
 
 /** Ask once while the operation misbehaves, then once more: what the first got, and that nothing is left of it. */
-async function misbehave(row: string, operation: string, act: () => unknown) {
+async function misbehave(row: string, operation: string, act: () => unknown, puffsFlags = 0) {
   let misbehaves = false;
   const right = rightAnswer(operation);
   const fileSystem = whole({
     [operation]: (...parameters: unknown[]) => (misbehaves ? act() : right(...parameters)),
   });
-  const { kernel, connection, reports, faults, answered } = rig(fileSystem);
+  const { kernel, connection, reports, faults, answered } = rig(fileSystem, { puffsFlags });
   const file = (await find(kernel, "one")).newnode;
   const known = { root: kernel.root, file };
   const before = counted(connection);
   const request = requestOf(row);
-  const codeOf = (promise: Promise<unknown>) =>
-    promise.then(
-      () => "OK",
-      (error) => (error.code as string) ?? String(error),
-    );
   misbehaves = true;
   const code = await codeOf(request.drive(kernel, known));
   if (request.faf) await Bun.sleep(1);
@@ -148,6 +145,37 @@ describe.each(MANNERS)("a wrong answer given %s is EIO with one report, and no m
     for (const answer of answers) {
       const outcome = await misbehave(row, operation, () => give(answer));
       expect([shown(answer), ...outcome]).toEqual([shown(answer), "EIO", 1, true]);
+    }
+  });
+});
+
+describe("a wrong time to live", () => {
+  const ttl = KernelFlags.CACHE_FS_TTL;
+  const wrong = [-1, Number.NaN, "1"];
+
+  test.each([
+    ["LOOKUP", "node.getattr"],
+    ["CREATE", "node.getattr"],
+    ["GETATTR", "node.getattr"],
+    ["SETATTR", "node.setattr"],
+  ])("of attributes, by %s", async (row, operation) => {
+    for (const attrTimeout of wrong) {
+      const act = (...[node]: unknown[]) => ({ ...(node as object), ...FILE, attrTimeout });
+      // Where replies do not tell it nobody looks.
+      expect((await misbehave(row, operation, act))[0]).toBe("OK");
+      expect(await misbehave(row, operation, act, ttl)).toEqual(["EIO", 1, true]);
+    }
+  });
+
+  test("of a name", async () => {
+    for (const entryTimeout of wrong) {
+      const attributes = { ...FILE, mode: 0o040755, entryTimeout } as Attributes;
+      const { kernel, connection, reports } = rig(
+        whole({ "node.getattr": () => attributes }, ["node.access"]),
+        { puffsFlags: ttl },
+      );
+      expect(await codeOf(find(kernel, "one"))).toBe("EIO");
+      expect([reports.length, connection.vnodes.size]).toEqual([1, 1]);
     }
   });
 });
