@@ -276,7 +276,8 @@ export interface NodeOperations<N extends object> {
 
   /**
    * Once per close(2) of a descriptor, so several times for one open after dup(2) or fork(2): the last chance to report
-   * a failed write. Not the end of the open: see `inactive`. Left out: nothing to do.
+   * a failed write. On puffs nobody waits for it: the failure is logged. Not the end of the open: see `inactive`. Left out: nothing to
+   * do.
    */
   close?(node: N, file: File | undefined, call: Call): Awaitable<Done>;
 

@@ -49,10 +49,11 @@ export class Connection {
   readonly questions = new Map<number, (error: number) => void>();
   /** Has the kernel look up all names in a directory again: set while the mount is served. */
   forgetNames: ((directory: object) => void) | undefined;
-  #leaving: Promise<void> | undefined;
-  #hasLeft = false;
   /** The kernel has unmounted; the reply that lets it is being written. */
   unmounted: (() => void) | undefined;
+  #leaving: Promise<void> | undefined;
+  /** `fs.unmount` has succeeded: nothing is called any more. */
+  #hasLeft = false;
 
   constructor(fileSystem: AnyFileSystem, wishes: Wishes, report: Report) {
     this.fileSystem = fileSystem;

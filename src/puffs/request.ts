@@ -722,7 +722,8 @@ export function unmount(call: PuffsCall, { flags }: Of<typeof a.Unmount>): Outco
 async function leave(call: PuffsCall): Promise<void> {
   const { connection } = call;
   const others = () => [...connection.pending].filter((other) => other !== call);
-  for (const other of others()) other.abort("unmounted");
+  // Who asked for these is gone by now, but writes that nobody waits for are not to be given up.
+  for (const other of others()) if (!other.forgotten) other.abort("unmounted");
   const deadline = Date.now() + FAREWELL;
   while (others().length > 0 && Date.now() < deadline) await Bun.sleep(5);
   await connection.unmount();

@@ -98,6 +98,26 @@ test("comes behind all other calls: what is at work has given up, files have end
   ]);
 });
 
+test("leaves writes that nobody waits for the time that they take", async () => {
+  const calls: string[] = [];
+  const node = {
+    write: (_: object, from: Uint8Array, ___: number, { signal }: { signal: AbortSignal }) => {
+      signal.addEventListener("abort", () => calls.push("aborted"));
+      return Bun.sleep(50).then(() => {
+        calls.push("written");
+        return from.length;
+      });
+    },
+  };
+  const stubborn = server({ unmount: () => void calls.push("unmount") }, node);
+  await onComfd(stubborn, async ({ kernel }) => {
+    const { newnode } = await kernel.lookup(kernel.root, { name: "file" }, CALLER);
+    kernel.writeBack(newnode, 0, Uint8Array.of(1));
+    await kernel.detach();
+  });
+  expect(calls).toEqual(["written", "unmount"]);
+});
+
 test("that takes long is not called again when the kernel goes meanwhile", async () => {
   const slow = Promise.withResolvers<void>();
   let calls = 0;
