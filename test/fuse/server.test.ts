@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { EACCES, ENODATA, type Errno } from "../../src/errno.ts";
+import { EACCES, EIO, ENODATA, type Errno } from "../../src/errno.ts";
 import type { Attributes, Call, Changes, File, Lock } from "../../src/operations.ts";
 import type { FileSystem } from "../../src/plugin.ts";
 import type { Wishes } from "../../src/wishes.ts";
@@ -461,6 +461,26 @@ describe("an open file", () => {
     await wire.server.close();
     expect(events).toEqual(["inactive", "inactive", "reclaim", "reclaim"]);
   });
+});
+
+test("errors that nobody can be answered are logged, whether they are thrown or answered", async () => {
+  for (const fails of [
+    () => EIO as never,
+    async () => EIO as never,
+    () => Promise.reject(EIO),
+    () => {
+      throw EIO;
+    },
+  ]) {
+    const wire = new Wire(everything({ reclaim: fails }, { unmount: fails }));
+    wire.init();
+    const node = await wire.lookup(1, "one");
+    await wire.ask(2, node, 1n);
+    await wire.connection.attempt("unmount", () => wire.connection.unmount());
+    expect(wire.reports.map(({ message, cause }) => [message, cause])).toEqual(
+      ["reclaim failed", "unmount failed"].map((message) => [message, EIO]),
+    );
+  }
 });
 
 describe("FORGET", () => {

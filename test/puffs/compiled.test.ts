@@ -290,7 +290,7 @@ describe("the kernel dies while the mount is announced, in the midst of", () => 
 });
 
 describe("the kernel dies when the mount is announced", () => {
-  /** GETATTR of the root, and its parts: the frame's length, the rest of the header, of which `buflen` is last, the body. */
+  /** GETATTR of the root. An engine looks at its length (8 bytes), at `buflen` (48 to 55), and at the whole: at and beside those it is cut. */
   const frame = (cookie: number) => {
     const message = compose(wire.VnmsgSetgetattr);
     putHeader(message, { id: 5, cookie, opclass: Opclass.VN, optype: Vn.GETATTR });
