@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { waitReadable } from "../../ffi/device.ts";
+import { setSendBuffer } from "../../ffi/seqpacket.ts";
 import { createUsermount } from "../../src/library/server.ts";
 import type { ProtocolFault } from "../../src/puffs/exchange.ts";
 import { ExtattrNamespace, Vtype } from "../../src/puffs/flags.ts";
@@ -21,8 +22,8 @@ async function server() {
   return made;
 }
 
-/** As of a hash: no two pieces of it are the same. */
-const CONTENT = new Random(4).bytes(3000);
+/** No two pieces of it are the same; more than the least that a socket has room for. */
+const CONTENT = new Random(4).bytes(12_000);
 
 /** Some of that which follows. */
 async function short(kernel: PuffsKernel): Promise<void> {
@@ -40,8 +41,8 @@ async function session(kernel: PuffsKernel): Promise<void> {
   const { root } = kernel;
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   const { newnode: file } = await kernel.create(root, "file", 0o640, CALLER);
-  expect(await kernel.write(file, 0, CONTENT, CALLER)).toBe(3000);
-  expect(await kernel.read(file, 0, 9000, CALLER)).toEqual(CONTENT);
+  expect(await kernel.write(file, 0, CONTENT, CALLER)).toBe(12_000);
+  expect(await kernel.read(file, 0, 20_000, CALLER)).toEqual(CONTENT);
   expect(await kernel.read(file, 1234, 99, CALLER)).toEqual(CONTENT.slice(1234, 1333));
   const { newnode: folder } = await kernel.mkdir(root, "folder", 0o755, CALLER);
   const { newnode: link } = await kernel.symlink(root, "link", "a/target", 0o777, CALLER);
@@ -119,6 +120,14 @@ const WIRES: readonly (readonly [string, typeof session, (theirs: number) => Wir
       pause: pauses(new Random(3), 50),
       taken: apart(theirs),
     }),
+  ],
+  [
+    "answers that find hardly any room, and are read slowly",
+    session,
+    (theirs) => {
+      setSendBuffer(theirs, 1);
+      return { cut: (bytes) => [bytes], most: 100 };
+    },
   ],
   ["cut at random", session, () => ({ cut: randomly(new Random(4), 3000), most: 1000 })],
 ];
