@@ -754,7 +754,8 @@ export function fhtonode(call: PuffsCall, { dsize }: Of<typeof a.Fhtonode>): Out
     return after(c, r.attributesOf(c, node), (c2, value) => {
       checkAttributes(value, value.ino ?? ROOT_ID);
       const vnode = connection.vnodes.handOut(node);
-      vnode.byHandle = true;
+      // A kernel that is not told will not reclaim it.
+      vnode.byHandle ||= !(c2.answered || c2.forgotten);
       connection.vnodes.forget(vnode, 1);
       const { replyView } = c2.frame;
       write64(replyView, places.fhcookie, cookieOf(vnode));

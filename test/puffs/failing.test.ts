@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { ENOSPC, EPERM } from "../../src/errno.ts";
-import { KernelFlags } from "../../src/puffs/flags.ts";
-import { OPS } from "../../src/puffs/ops.ts";
+import { KernelFlags, Opclass, OpFlags } from "../../src/puffs/flags.ts";
+import { OPS, type Row } from "../../src/puffs/ops.ts";
+import { PuffsReq } from "../../src/puffs/structs.ts";
 import { counted, REQUESTS, type Request, rightAnswer, whole } from "./requests.ts";
-import { find, ROOT, rig } from "./rig.ts";
+import { codeOf, find, ROOT, rig } from "./rig.ts";
 
 /*
  * Every request, over each way in which each operation that it becomes can fail: one answer if one is awaited, else none; what nobody
@@ -117,6 +118,73 @@ describe.each(
       Array.from({ length: kernel.lastId + 1 }, (_, id) => id),
     );
   });
+});
+
+describe("an answer past the deadline is ETIMEDOUT, and what comes then changes nothing", () => {
+  /** These have no deadline, or nothing of it is waited for. */
+  const NONE = ["POLL", "VFS_UNMOUNT", "INACTIVE"];
+  test.each(CASES.filter(([, { faf }]) => !faf))("%s", async (_, { row, drive }, operation) => {
+    let isLate = false;
+    const right = rightAnswer(operation);
+    const late = (...parameters: unknown[]) =>
+      isLate ? Bun.sleep(12).then(() => right(...parameters)) : right(...parameters);
+    const { kernel, connection, reports, faults, answered } = rig(whole({ [operation]: late }), {
+      deadline: 4,
+    });
+    const file = (await find(kernel, "one")).newnode;
+    const before = counted(connection);
+    isLate = true;
+    const code = await codeOf(drive(kernel, { root: kernel.root, file }));
+    const hasNone = NONE.includes(row);
+    expect(code).toBe(hasNone ? "OK" : "ETIMEDOUT");
+    expect(reports.length).toBe(hasNone ? 0 : 1);
+    while (connection.pending.size > 0) await Bun.sleep(1);
+    isLate = false;
+    expect(counted(connection)).toBe(before);
+    expect((await kernel.getattr(file, ROOT)).va.type).toBe(1);
+    expect(faults).toEqual([]);
+    expect(new Set(answered).size).toBe(answered.length);
+  });
+});
+
+describe("a request with the flag that nobody waits for it is not answered, whatever it is", () => {
+  const heard = REQUESTS.filter(({ faf }) => !faf);
+  test.each(heard.map((one) => [[one.row, one.title ?? []].flat().join(" "), one] as const))(
+    "%s",
+    async (_, { row, drive }) => {
+      const { group, number } = OPS.find((one) => one?.name === row) as Row;
+      const { opclass, optype } = PuffsReq.offsets;
+      const { kernel, connection, reports, faults, answered } = rig(whole(), {}, (frame) => {
+        const view = frame.requestView;
+        if (view.getUint16(opclass, true) !== Opclass[group]) return;
+        if (view.getUint16(optype, true) === number && !isSettingUp)
+          view.setUint16(opclass, Opclass[group] | OpFlags.FAF, true);
+      });
+      let isSettingUp = true;
+      const file = (await find(kernel, "one")).newnode;
+      const before = counted(connection);
+      isSettingUp = false;
+      const driving = codeOf(drive(kernel, { root: kernel.root, file }));
+      await Bun.sleep(2);
+      expect(answered).not.toContain(kernel.lastId);
+      expect(connection.pending.size).toBe(0);
+      expect(counted(connection)).toBe(before);
+      expect(faults).toEqual([]);
+      // A line of the debugger's is one of the log.
+      expect(reports.length).toBe(row === "PRINT" ? 1 : 0);
+      kernel.end();
+      expect(await driving).toBe("ENXIO");
+    },
+  );
+});
+
+test("SEEK is answered, and is not the operation of that name: that finds data and holes", async () => {
+  const asked: string[] = [];
+  const { kernel, reports } = rig(whole({ "node.seek": () => asked.push("seek") }));
+  const file = (await find(kernel, "one")).newnode;
+  const [seek] = REQUESTS.filter(({ row }) => row === "SEEK");
+  expect(await codeOf((seek as Request).drive(kernel, { root: kernel.root, file }))).toBe("OK");
+  expect([...asked, ...reports]).toEqual([]);
 });
 
 test("all requests are among those, with all operations that their rows name", () => {

@@ -41,7 +41,12 @@ export interface Rig {
   setbacks(): number;
 }
 
-export function rig(fileSystem: AnyFileSystem, wishes: Wishes = {}): Rig {
+/** `meddle`: with each message of the kernel's before it is served. */
+export function rig(
+  fileSystem: AnyFileSystem,
+  wishes: Wishes = {},
+  meddle: (frame: Frame) => void = () => {},
+): Rig {
   const reports: string[] = [];
   const connection = new Connection(fileSystem, wishes, (message) => reports.push(message));
   const server = new PuffsServer(connection);
@@ -52,6 +57,7 @@ export function rig(fileSystem: AnyFileSystem, wishes: Wishes = {}): Rig {
   let asked = 0;
   const serve = (frame: Frame) => {
     asked++;
+    meddle(frame);
     const replied = (length: number) => {
       if (length === 0) return length;
       answered.push(read64(frame.replyView, id));
