@@ -20,6 +20,16 @@ export interface Notification {
 }
 
 /**
+ * Whether filters may be installed here; `listens`: such as leave calls to a listener. Old kernels cannot, and some
+ * containers forbid it. It is no promise: there can be but one listener for a process and all that comes of it.
+ */
+export function canFilter({ listens }: { listens: boolean }): boolean {
+  const number = SYS_SECCOMP[process.arch];
+  const action = Uint32Array.of(listens ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO);
+  return number !== undefined && libc.syscall(number, SECCOMP_GET_ACTION_AVAIL, 0, action) === 0;
+}
+
+/**
  * From now on the calling thread, and every program and thread that comes of it, is subject to a
  * filter: `program` is an array of struct sock_filter. It can gain no privileges any more. `listens`:
  * answers the listener's descriptor, closed on exec; else -1. Throws SystemError: EINVAL for a filter
@@ -125,6 +135,9 @@ const SYS_SECCOMP: Partial<Record<NodeJS.Architecture, number>> = { x64: 317, ar
 
 // <linux/seccomp.h>
 const SECCOMP_SET_MODE_FILTER = 1;
+const SECCOMP_GET_ACTION_AVAIL = 2;
+const SECCOMP_RET_ERRNO = 0x00050000;
+const SECCOMP_RET_USER_NOTIF = 0x7fc00000;
 const SECCOMP_FILTER_FLAG_NEW_LISTENER = 0x8;
 const SECCOMP_USER_NOTIF_FLAG_CONTINUE = 0x1;
 const SECCOMP_ADDFD_FLAG_SEND = 0x2;

@@ -1,11 +1,10 @@
-import { existsSync } from "node:fs";
+import { canFilter } from "../../ffi/seccomp.ts";
 import { exitCodes, Failure, messageOf, usageFailure } from "../failure.ts";
 import type { FileSystem } from "../plugin.ts";
 import { type Daemon, type DaemonOptions, PLACE, startDaemon } from "./daemon.ts";
 import { type Hosting, host } from "./host.ts";
 import type { HostedCommand } from "./hosted-command.ts";
 import type { PerfuseNode } from "./node.ts";
-import { MACHINES } from "./routes/filter.ts";
 import { findProgram, pickRoute } from "./routes/pick.ts";
 
 /** See `hostCommand`. */
@@ -149,18 +148,19 @@ function planOf({ command, route, minor, maxRead, log }: HostedCommand): Plan {
     );
   }
   const program = findProgram(word);
-  const picked =
-    route === "seccomp" ? { route, goFuse: false, minor: undefined } : pickRoute(program, args);
-  const spoken = minor ?? picked.minor;
-  const splices = spoken !== undefined && spoken >= SPLICES;
-  const filters = canFilter();
+  const filters = canFilter({ listens: false });
+  const listeners = filters && canFilter({ listens: true });
+  const picked = pickRoute(program, args, { listeners });
   const taken = route ?? picked.route;
-  if (taken === "seccomp" && !filters) {
+  if (taken === "seccomp" && !listeners) {
     throw new Failure(
-      `${word}: this kernel cannot pass on system calls; try -o route=fd or -o route=fusermount`,
+      `${word}: system calls cannot be passed on here; try -o route=fd or -o route=fusermount`,
       exitCodes.system,
     );
   }
+  const spoken = minor ?? picked.minor;
+  const splices = spoken !== undefined && spoken >= (picked.goFuse ? GO_SPLICES : SPLICES);
+  const kept = splices && filters && !picked.goFuse;
   return {
     daemon: {
       program,
@@ -168,18 +168,19 @@ function planOf({ command, route, minor, maxRead, log }: HostedCommand): Plan {
       directory: process.cwd(),
       route: taken,
       goFuse: picked.goFuse,
-      wholeReplies: splices && filters,
+      wholeReplies: kept,
       log,
     },
     minor: spoken,
-    maxRead: splices && !filters ? Math.min(maxRead ?? PIPE, PIPE) : maxRead,
+    maxRead: splices && !kept ? Math.min(maxRead ?? PIPE, PIPE) : maxRead,
   };
 }
 
-function canFilter(): boolean {
-  return MACHINES[process.arch] !== undefined && existsSync("/proc/sys/kernel/seccomp");
-}
-
-/** The minor from which libfuse 3 believes that replies may be spliced, and what of a READ's answer then comes in one message. */
+/**
+ * The minor from which libfuse 3 believes that replies may be spliced: then it is kept from vmsplice(2). go-fuse splices from 13 on, with
+ * calls that other daemons cannot do without (fuse/server.go, setSplice).
+ */
 const SPLICES = 14;
+const GO_SPLICES = 13;
+/** What of a READ's answer comes in one message through a pipe of 16 pages, the first of which is the header's. */
 const PIPE = 57344;

@@ -1,6 +1,5 @@
 /**
- * The seccomp filter that a daemon runs under, as classic BPF (see seccomp(2)). What it does not name is the kernel's as ever, and so is
- * all of another architecture: a 32-bit program is simply not looked after.
+ * The seccomp filter that a daemon runs under, as classic BPF (see seccomp(2)). What it does not name is the kernel's as ever.
  */
 
 /** Which system calls are not left to the kernel. */
@@ -12,46 +11,81 @@ export interface FilterWishes {
 }
 
 /** The system calls that a filter may name. */
-export type CallName = "open" | "openat" | "mount" | "umount2" | "fsopen" | "vmsplice";
+export type CallName =
+  | "open"
+  | "openat"
+  | "openat2"
+  | "mount"
+  | "umount"
+  | "umount2"
+  | "fsopen"
+  | "vmsplice";
 
-export interface Machine {
+/** How programs of one kind call the kernel. */
+export interface Abi {
   /** AUDIT_ARCH_* of <linux/audit.h>. */
   readonly arch: number;
-  /** Numbers of <asm/unistd.h>. */
+  /** Numbers of <asm/unistd.h>; what is left out does not exist. */
   readonly calls: { readonly [Name in CallName]?: number };
 }
 
-/** By `process.arch`. arm64 has no open(2). */
-export const MACHINES: Readonly<Record<string, Machine>> = {
-  x64: {
-    arch: 0xc000003e,
-    calls: { open: 2, openat: 257, mount: 165, umount2: 166, fsopen: 430, vmsplice: 278 },
-  },
-  arm64: {
-    arch: 0xc00000b7,
-    calls: { openat: 56, mount: 40, umount2: 39, fsopen: 430, vmsplice: 75 },
-  },
+/** All that a machine's kernel runs, by `process.arch`. umount is that of one argument, which only the oldest have. */
+export const MACHINES: Readonly<Record<string, readonly Abi[]>> = {
+  x64: [
+    // x86-64
+    {
+      arch: 0xc000003e,
+      calls: {
+        ...{ open: 2, openat: 257, openat2: 437, vmsplice: 278 },
+        ...{ mount: 165, umount2: 166, fsopen: 430 },
+      },
+    },
+    // x32, whose numbers begin at 2 ** 30
+    {
+      arch: 0xc000003e,
+      calls: {
+        ...{ open: 0x40000002, openat: 0x40000101, openat2: 0x400001b5, vmsplice: 0x40000214 },
+        ...{ mount: 0x400000a5, umount2: 0x400000a6, fsopen: 0x400001ae },
+      },
+    },
+    // i386
+    {
+      arch: 0x40000003,
+      calls: {
+        ...{ open: 5, openat: 295, openat2: 437, vmsplice: 316 },
+        ...{ mount: 21, umount: 22, umount2: 52, fsopen: 430 },
+      },
+    },
+  ],
+  arm64: [
+    // AArch64
+    {
+      arch: 0xc00000b7,
+      calls: {
+        ...{ openat: 56, openat2: 437, vmsplice: 75 },
+        ...{ mount: 40, umount2: 39, fsopen: 430 },
+      },
+    },
+    // ARM, EABI
+    {
+      arch: 0x40000028,
+      calls: {
+        ...{ open: 5, openat: 322, openat2: 437, vmsplice: 343 },
+        ...{ mount: 21, umount2: 52, fsopen: 430 },
+      },
+    },
+  ],
 };
 
-/** An array of struct sock_filter. */
-export function filterProgram(
-  { arch, calls }: Machine,
-  { asks, wholeReplies }: FilterWishes,
-): Uint8Array {
-  const rules: Rule[] = [
-    ...(asks ? ASKED : []),
-    ...(wholeReplies ? [{ call: "vmsplice" as const, verdict: RET_ENOSYS }] : []),
-  ];
+/** An array of struct sock_filter, for all programs of a machine. One that is none of these kinds is ended (SIGSYS). */
+export function filterProgram(abis: readonly Abi[], wishes: FilterWishes): Uint8Array {
+  const { asks, wholeReplies } = wishes;
+  const rules = [...(asks ? ASKED : []), ...(wholeReplies ? [NO_VMSPLICE] : [])];
   const program: Instruction[] = [
+    ...abis.flatMap((abi) => block(abi, rules)),
     load(ARCH),
-    [JEQ, 1, 0, arch],
-    [RET, 0, 0, RET_ALLOW],
-    load(NUMBER),
-    ...rules.flatMap(({ call, flags, verdict }) => {
-      const number = calls[call];
-      return number === undefined ? [] : rule(number, flags, verdict);
-    }),
-    [RET, 0, 0, RET_ALLOW],
+    ...[...new Set(abis.map(({ arch }) => arch))].flatMap((arch) => when(arch, RET_ALLOW)),
+    [RET, 0, 0, RET_KILL_PROCESS],
   ];
   const bytes = new DataView(new ArrayBuffer(8 * program.length));
   for (const [index, [code, whenTrue, whenFalse, k]] of program.entries()) {
@@ -65,7 +99,7 @@ export function filterProgram(
 
 interface Rule {
   readonly call: CallName;
-  /** The argument that holds open flags: only for reading and writing, of what exists, as /dev/fuse is opened. */
+  /** The argument that holds open flags: only for reading and writing, and of what may exist, as /dev/fuse is opened. */
   readonly flags?: number;
   readonly verdict: number;
 }
@@ -73,25 +107,37 @@ interface Rule {
 /** struct sock_filter: code, jt, jf, k. */
 type Instruction = readonly [code: number, whenTrue: number, whenFalse: number, k: number];
 
+/** What holds for one kind of programs; others go past it. */
+function block({ arch, calls }: Abi, rules: readonly Rule[]): Instruction[] {
+  const tests = rules.flatMap(({ call, flags, verdict }) => {
+    const number = calls[call];
+    return number === undefined ? [] : rule(number, flags, verdict);
+  });
+  return [load(ARCH), [JEQ, 0, tests.length + 1, arch], load(NUMBER), ...tests];
+}
+
 function load(offset: number): Instruction {
   return [LOAD, 0, 0, offset];
 }
 
+/** If this is in the accumulator, that is the verdict. */
+function when(value: number, verdict: number): Instruction[] {
+  return [
+    [JEQ, 0, 1, value],
+    [RET, 0, 0, verdict],
+  ];
+}
+
 /** The number is in the accumulator, and again if the rule does not hold. */
 function rule(number: number, flags: number | undefined, verdict: number): Instruction[] {
-  if (flags === undefined)
-    return [
-      [JEQ, 0, 1, number],
-      [RET, 0, 0, verdict],
-    ];
-  return [
-    [JEQ, 0, 5, number],
+  if (flags === undefined) return when(number, verdict);
+  const tests: Instruction[] = [
     load(ARGS + 8 * flags),
-    [AND, 0, 0, O_ACCMODE | O_CREAT],
-    [JEQ, 0, 1, O_RDWR],
-    [RET, 0, 0, verdict],
+    [AND, 0, 0, O_ACCMODE | O_EXCL | O_PATH],
+    ...when(O_RDWR, verdict),
     load(NUMBER),
   ];
+  return [[JEQ, 0, tests.length, number], ...tests];
 }
 
 // <linux/bpf_common.h>: BPF_LD | BPF_W | BPF_ABS and so on
@@ -109,19 +155,28 @@ const ARGS = 16;
 const RET_ALLOW = 0x7fff0000;
 const RET_USER_NOTIF = 0x7fc00000;
 const RET_ERRNO = 0x00050000;
+const RET_KILL_PROCESS = 0x80000000;
 const ENOSYS = 38;
 const RET_ENOSYS = RET_ERRNO | ENOSYS;
 
 // <asm-generic/fcntl.h>
 const O_ACCMODE = 0o3;
 const O_RDWR = 0o2;
-const O_CREAT = 0o100;
+const O_EXCL = 0o200;
+const O_PATH = 0o10000000;
 
-/** A libfuse that knows the mount calls of Linux 5.2 uses mount(2) where they are missing. */
+/**
+ * The flags of openat2(2) are in memory, which a filter does not see. Who knows the mount calls of Linux 5.2 uses mount(2)
+ * where they are missing.
+ */
 const ASKED: readonly Rule[] = [
   { call: "open", flags: 1, verdict: RET_USER_NOTIF },
   { call: "openat", flags: 2, verdict: RET_USER_NOTIF },
+  { call: "openat2", verdict: RET_USER_NOTIF },
   { call: "mount", verdict: RET_USER_NOTIF },
+  { call: "umount", verdict: RET_USER_NOTIF },
   { call: "umount2", verdict: RET_USER_NOTIF },
   { call: "fsopen", verdict: RET_ENOSYS },
 ];
+
+const NO_VMSPLICE: Rule = { call: "vmsplice", verdict: RET_ENOSYS };

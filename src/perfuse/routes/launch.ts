@@ -2,6 +2,7 @@ import { closeDescriptor } from "../../../ffi/device.ts";
 import { replaceProgram, setParentDeathSignal } from "../../../ffi/process.ts";
 import { installFilter } from "../../../ffi/seccomp.ts";
 import { sendDescriptor } from "../../../ffi/socket.ts";
+import { errnoOf } from "../../errno.ts";
 import { exitCodes, Failure, failureOf, usageFailure } from "../../failure.ts";
 import { type FilterWishes, filterProgram, MACHINES } from "./filter.ts";
 import { LAUNCH } from "./words.ts";
@@ -29,20 +30,28 @@ export function launch([order, ...command]: readonly string[]): never {
   try {
     setParentDeathSignal("SIGTERM");
     if (process.ppid !== parent) throw new Failure("who started it has gone", exitCodes.system);
-    if (wishes.asks || wishes.wholeReplies) {
-      const machine = MACHINES[process.arch];
-      if (machine === undefined)
-        throw new Failure(`there is no filter for this machine (${process.arch})`);
-      const listener = installFilter(filterProgram(machine, wishes), {
-        listens: wishes.asks ?? false,
-      });
-      if (listener >= 0) {
-        sendDescriptor(report, listener);
-        closeDescriptor(listener);
-      }
-    }
+    if (wishes.asks || wishes.wholeReplies) underFilter(wishes, report);
     return replaceProgram(program, command, process.env, { descriptors });
   } catch (error) {
     throw failureOf(error, program);
+  }
+}
+
+function underFilter(wishes: FilterWishes, report: number): void {
+  const abis = MACHINES[process.arch];
+  if (abis === undefined)
+    throw new Failure(`there is no filter for this machine (${process.arch})`);
+  try {
+    const listens = wishes.asks ?? false;
+    const listener = installFilter(filterProgram(abis, wishes), { listens });
+    if (!listens) return;
+    sendDescriptor(report, listener);
+    closeDescriptor(listener);
+  } catch (error) {
+    if (errnoOf(error) !== "EBUSY") throw error;
+    throw new Failure(
+      "somebody else decides on its system calls already; try -o route=fd or -o route=fusermount",
+      exitCodes.system,
+    );
   }
 }

@@ -1,6 +1,6 @@
 import { accessSync, constants, readFileSync, realpathSync } from "node:fs";
 import { basename, resolve } from "node:path";
-import { exitCodes, Failure, messageOf } from "../../failure.ts";
+import { exitCodes, Failure } from "../../failure.ts";
 import { type Elf, readElf } from "./elf.ts";
 
 /** How a daemon gets its socket; see docs/perfuse.md. */
@@ -31,12 +31,12 @@ export function findProgram(word: string): string {
 
 /**
  * The route for a command, whose program is at `path`: by what it is known to be, else by what it is linked with. An ordinary user's
- * daemon of libfuse 2 asks fusermount anyway; root's mounts by itself.
+ * daemon of libfuse 2 asks fusermount anyway; root's mounts by itself. Without `listeners` system calls cannot be passed on.
  */
 export function pickRoute(
   path: string,
   args: readonly string[],
-  isRoot = process.geteuid?.() === 0,
+  { isRoot = process.geteuid?.() === 0, listeners = true } = {},
 ): Picked {
   const program = realpathSync(path);
   const name = basename(program);
@@ -44,9 +44,9 @@ export function pickRoute(
   const found = known?.look(args) ?? look(program);
   const { library } = found;
   return {
-    route: library === "libfuse2" ? (isRoot ? "seccomp" : "fusermount") : ROUTES[library],
+    route: library === "libfuse2" && isRoot && listeners ? "seccomp" : ROUTES[library],
     goFuse: library === "go-fuse",
-    minor: found.minor,
+    minor: found.minor ?? MINORS[library],
   };
 }
 
@@ -58,13 +58,17 @@ interface Found {
   readonly minor?: number | undefined;
 }
 
-const ROUTES: Readonly<Record<Exclude<Library, "libfuse2">, RouteName>> = {
+const ROUTES: Readonly<Record<Library, RouteName>> = {
+  libfuse2: "fusermount",
   libfuse3: "fd",
   "go-fuse": "fd",
   pyfuse3: "fd",
   bazil: "fusermount",
   other: "seccomp",
 };
+
+/** From 13 on go-fuse answers READ by splice(2), and a long answer comes in pieces (its fuse/splice_linux.go). */
+const MINORS: { readonly [Name in Library]?: number } = { "go-fuse": 12 };
 
 /** What the program's file does not tell. */
 const KNOWN: readonly {
@@ -96,11 +100,12 @@ function look(program: string): Found {
   return { library: goLibrary(program) };
 }
 
+/** One that may be run and not read has nothing to tell. */
 function elfOf(program: string): Elf | undefined {
   try {
     return readElf(program);
-  } catch (error) {
-    throw new Failure(`${program}: ${messageOf(error)}; -o route=seccomp does not look into it`);
+  } catch {
+    return undefined;
   }
 }
 

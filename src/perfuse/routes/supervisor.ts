@@ -1,4 +1,5 @@
-import { closeSync, openSync, readlinkSync, readSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
 import { closeDescriptor, hasHungUp, waitReadable } from "../../../ffi/device.ts";
 import {
   continueCall,
@@ -10,6 +11,7 @@ import {
 } from "../../../ffi/seccomp.ts";
 import { Waiter } from "../../../ffi/waiter.ts";
 import { messageOf } from "../../failure.ts";
+import { AT_FDCWD, directoryOf, numberIn, pathFrom, textIn } from "./caller.ts";
 import { type CallName, MACHINES } from "./filter.ts";
 
 /** What a daemon under a filter that asks is told. */
@@ -66,43 +68,83 @@ export class Supervisor {
       }
       this.#listen();
     } catch (error) {
-      this.#supervision.warn(`the daemon's system calls are not answered: ${messageOf(error)}`);
-      this.close();
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    this.#supervision.warn(`the daemon's system calls are not answered: ${messageOf(error)}`);
+    this.close();
   }
 
   #decide(notification: Notification): void {
-    const name = nameOf(notification);
-    const ours = name !== undefined && this.#answerIfOurs(notification, name);
-    if (!ours) continueCall(this.#listener, notification.id);
+    const call = callOf(notification);
+    if (call === undefined) this.#leave(notification);
+    else if ("target" in call) this.#decideMount(notification, call);
+    else this.#decideOpen(notification, call);
   }
 
-  /** False if it is the kernel's to do. */
-  #answerIfOurs(notification: Notification, name: CallName): boolean {
-    const { id, args } = notification;
-    if (name === "open" || name === "openat") {
-      const [path, flags] = name === "open" ? [0, 1] : [1, 2];
-      if (this.#socket === undefined || this.#textAt(notification, path) !== DEVICE) return false;
-      const closeOnExec = (Number(args[flags]) & O_CLOEXEC) !== 0;
-      returnDescriptor(this.#listener, id, this.#socket, { closeOnExec });
-      return true;
+  #decideMount(notification: Notification, { target, mounts }: MountCall): void {
+    if (!this.#isMountpoint(notification, target)) this.#leave(notification);
+    else if (returnFromCall(this.#listener, notification.id, 0) && mounts) this.#release();
+  }
+
+  /** Once something is mounted no open is ours. */
+  #decideOpen(notification: Notification, call: OpenCall): void {
+    const path = this.#socket === undefined ? undefined : this.#textAt(notification, call.path);
+    const flags = this.#flagsOf(notification, call);
+    if (path === undefined || (flags & O_ACCMODE) !== O_RDWR) this.#leave(notification);
+    else if (path === DEVICE) this.#giveSocket(notification, flags);
+    else void this.#decideOther(notification, call, path, flags);
+  }
+
+  /** The device may have another name. Looked at off this thread: what is opened may lie on a server that hangs. */
+  async #decideOther(
+    notification: Notification,
+    { directory }: OpenCall,
+    path: string,
+    flags: number,
+  ): Promise<void> {
+    const { pid, args } = notification;
+    const from = directory === undefined ? AT_FDCWD : Number(BigInt.asIntN(32, args[directory]));
+    const device = await isDevice(pathFrom(pid, from, path));
+    if (this.#closed) return;
+    try {
+      if (device) this.#giveSocket(notification, flags);
+      else this.#leave(notification);
+    } catch (error) {
+      this.#fail(error);
     }
-    if (!this.#isMountpoint(notification, name === "mount" ? 1 : 0)) return false;
-    returnFromCall(this.#listener, id, 0);
-    if (name === "mount") this.#release();
-    return true;
+  }
+
+  #giveSocket(notification: Notification, flags: number): void {
+    const closeOnExec = (flags & O_CLOEXEC) !== 0;
+    if (this.#socket === undefined) this.#leave(notification);
+    else returnDescriptor(this.#listener, notification.id, this.#socket, { closeOnExec });
+  }
+
+  /** It is the kernel's to do. */
+  #leave({ id }: Notification): void {
+    continueCall(this.#listener, id);
   }
 
   /** fusermount3 goes to the directory and mounts on ".". */
-  #isMountpoint(notification: Notification, argument: number): boolean {
+  #isMountpoint(notification: Notification, argument: Argument): boolean {
     const { mountpoint } = this.#supervision;
     const path = this.#textAt(notification, argument);
-    return path === mountpoint || (path === "." && directoryOf(notification.pid) === mountpoint);
+    if (path === undefined) return false;
+    return resolve(directoryOf(notification.pid) ?? "/", path) === mountpoint;
+  }
+
+  /** 0 if there are none to be seen. */
+  #flagsOf({ pid, args }: Notification, { flags, how }: OpenCall): number {
+    const value = flags === undefined ? numberIn(pid, args[how]) : args[flags];
+    return Number(BigInt.asIntN(32, value ?? 0n));
   }
 
   /** The text that an argument points to; undefined if there is none, or if the call does not wait any more. */
-  #textAt({ id, pid, args }: Notification, argument: number): string | undefined {
-    const text = readText(pid, args[argument] ?? 0n);
+  #textAt({ id, pid, args }: Notification, argument: Argument): string | undefined {
+    const text = textIn(pid, args[argument]);
     return isWaiting(this.#listener, id) ? text : undefined;
   }
 
@@ -113,48 +155,55 @@ export class Supervisor {
   }
 }
 
-function nameOf({ number, arch }: Notification): CallName | undefined {
-  const machine = MACHINES[process.arch];
-  if (machine?.arch !== arch) return undefined;
-  return NAMES.find((name) => machine.calls[name] === number);
+type Argument = 0 | 1 | 2 | 3 | 4 | 5;
+
+/** Which argument is what. */
+interface MountCall {
+  readonly target: Argument;
+  readonly mounts: boolean;
 }
 
-function directoryOf(pid: number): string | undefined {
+/** Likewise: the flags are an argument, or the first member of the struct that one points to. */
+type OpenCall = {
+  readonly path: Argument;
+  readonly directory?: Argument;
+} & (
+  | { readonly flags: Argument; readonly how?: undefined }
+  | { readonly flags?: undefined; readonly how: Argument }
+);
+
+const CALLS: { readonly [Name in CallName]?: OpenCall | MountCall } = {
+  open: { path: 0, flags: 1 },
+  openat: { directory: 0, path: 1, flags: 2 },
+  openat2: { directory: 0, path: 1, how: 2 },
+  mount: { target: 1, mounts: true },
+  umount: { target: 0, mounts: false },
+  umount2: { target: 0, mounts: false },
+};
+
+function callOf({ number, arch }: Notification): OpenCall | MountCall | undefined {
+  const abis = MACHINES[process.arch]?.filter((abi) => abi.arch === arch) ?? [];
+  for (const name of Object.keys(CALLS) as (keyof typeof CALLS)[]) {
+    if (abis.some(({ calls }) => calls[name] === number)) return CALLS[name];
+  }
+  return undefined;
+}
+
+/** Whether a path leads to /dev/fuse, whatever it is called there. */
+async function isDevice(path: string): Promise<boolean> {
   try {
-    return readlinkSync(`/proc/${pid}/cwd`);
+    const found = await stat(path);
+    return found.isCharacterDevice() && found.rdev === FUSE_DEVICE;
   } catch {
-    return undefined;
+    return false;
   }
 }
 
-/** A NUL-terminated text in another process' memory, up to PATH_MAX; undefined if it cannot be read. */
-function readText(pid: number, address: bigint): string | undefined {
-  let memory: number | undefined;
-  try {
-    memory = openSync(`/proc/${pid}/mem`, "r");
-    const text = Buffer.alloc(PATH_MAX);
-    for (let length = 0; length < PATH_MAX; ) {
-      // Not beyond a page: the next one need not be there.
-      const position = address + BigInt(length);
-      const room = PAGE - Number(position % BigInt(PAGE));
-      const count = readSync(memory, text, length, Math.min(room, PATH_MAX - length), position);
-      if (count === 0) return undefined;
-      const end = text.indexOf(0, length);
-      length += count;
-      if (end !== -1 && end < length) return text.toString("utf8", 0, end);
-    }
-    return undefined;
-  } catch {
-    return undefined;
-  } finally {
-    if (memory !== undefined) closeSync(memory);
-  }
-}
-
-const NAMES = ["open", "openat", "mount", "umount2"] as const;
 const DEVICE = "/dev/fuse";
-const PATH_MAX = 4096;
-/** The smallest page of the supported machines. */
-const PAGE = 4096;
-// <asm-generic/fcntl.h>; node has no name for it.
+/** makedev(3) of misc' major 10 and FUSE_MINOR of <linux/miscdevice.h>. */
+const FUSE_DEVICE = (10 << 8) | 229;
+
+// <asm-generic/fcntl.h>
+const O_ACCMODE = 0o3;
+const O_RDWR = 0o2;
 const O_CLOEXEC = 0o2000000;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { filterProgram, MACHINES, type Machine } from "../../../src/perfuse/routes/filter.ts";
+import { type Abi, filterProgram, MACHINES } from "../../../src/perfuse/routes/filter.ts";
 
 /*
  * The programs are run by an interpreter of the few instructions that they have, on a struct seccomp_data made by hand.
@@ -8,9 +8,12 @@ import { filterProgram, MACHINES, type Machine } from "../../../src/perfuse/rout
 const ALLOW = 0x7fff0000;
 const NOTIFY = 0x7fc00000;
 const ENOSYS = 0x00050026;
+const KILL = 0x80000000;
 const O_RDWR = 2;
 const O_CREAT = 0o100;
+const O_EXCL = 0o200;
 const O_CLOEXEC = 0o2000000;
+const O_PATH = 0o10000000;
 
 function verdict(program: Uint8Array, arch: number, number: number, args: number[] = []): number {
   const data = new DataView(new ArrayBuffer(64));
@@ -40,20 +43,27 @@ function verdict(program: Uint8Array, arch: number, number: number, args: number
   throw new Error("the program runs off its end");
 }
 
-for (const [name, machine] of Object.entries(MACHINES) as [string, Machine][]) {
-  const { arch, calls } = machine;
-  const asks = filterProgram(machine, { asks: true });
-  const whole = filterProgram(machine, { wholeReplies: true });
+/** Each kind of programs, under the filter of its machine. */
+const KINDS = Object.entries(MACHINES).flatMap(([machine, abis]) =>
+  abis.map((abi): [string, Abi, readonly Abi[]] => [`${machine}, ${abi.calls.openat}`, abi, abis]),
+);
+
+for (const [name, { arch, calls }, abis] of KINDS) {
+  const asks = filterProgram(abis, { asks: true });
+  const whole = filterProgram(abis, { wholeReplies: true });
   const number = (call: keyof typeof calls) => calls[call] ?? -1;
 
   test(`${name}: opens for reading and writing are asked about, others are not`, () => {
     const openat = number("openat");
     expect(verdict(asks, arch, openat, [0, 0, O_RDWR])).toBe(NOTIFY);
     expect(verdict(asks, arch, openat, [0, 0, O_RDWR | O_CLOEXEC])).toBe(NOTIFY);
+    expect(verdict(asks, arch, openat, [0, 0, O_RDWR | O_CREAT])).toBe(NOTIFY);
     expect(verdict(asks, arch, openat, [0, 0, 0])).toBe(ALLOW);
     expect(verdict(asks, arch, openat, [0, 0, 1])).toBe(ALLOW);
-    expect(verdict(asks, arch, openat, [0, 0, O_RDWR | O_CREAT])).toBe(ALLOW);
+    expect(verdict(asks, arch, openat, [0, 0, O_RDWR | O_CREAT | O_EXCL])).toBe(ALLOW);
+    expect(verdict(asks, arch, openat, [0, 0, O_RDWR | O_PATH])).toBe(ALLOW);
     expect(verdict(asks, arch, openat, [0, O_RDWR, 0])).toBe(ALLOW);
+    expect(verdict(asks, arch, number("openat2"), [0, 0, 0])).toBe(NOTIFY);
     if (calls.open !== undefined) {
       expect(verdict(asks, arch, calls.open, [0, O_RDWR])).toBe(NOTIFY);
       expect(verdict(asks, arch, calls.open, [0, 0, O_RDWR])).toBe(ALLOW);
@@ -63,6 +73,7 @@ for (const [name, machine] of Object.entries(MACHINES) as [string, Machine][]) {
   test(`${name}: mounting is asked about, and its newer calls do not exist`, () => {
     expect(verdict(asks, arch, number("mount"))).toBe(NOTIFY);
     expect(verdict(asks, arch, number("umount2"))).toBe(NOTIFY);
+    if (calls.umount !== undefined) expect(verdict(asks, arch, calls.umount)).toBe(NOTIFY);
     expect(verdict(asks, arch, number("fsopen"))).toBe(ENOSYS);
     expect(verdict(asks, arch, number("vmsplice"))).toBe(ALLOW);
   });
@@ -70,27 +81,61 @@ for (const [name, machine] of Object.entries(MACHINES) as [string, Machine][]) {
   test(`${name}: whole replies are had without vmsplice alone`, () => {
     expect(verdict(whole, arch, number("vmsplice"))).toBe(ENOSYS);
     expect(verdict(whole, arch, number("mount"))).toBe(ALLOW);
-    const both = filterProgram(machine, { asks: true, wholeReplies: true });
+    const both = filterProgram(abis, { asks: true, wholeReplies: true });
     expect(verdict(both, arch, number("vmsplice"))).toBe(ENOSYS);
     expect(verdict(both, arch, number("mount"))).toBe(NOTIFY);
   });
 
-  test(`${name}: calls of another architecture are the kernel's`, () => {
-    expect(verdict(asks, 0x40000003, number("mount"))).toBe(ALLOW);
-    expect(verdict(whole, 0x40000003, number("vmsplice"))).toBe(ALLOW);
-    // x32 has the architecture of x86-64 and numbers of its own.
-    expect(verdict(asks, arch, 0x40000000 | number("mount"))).toBe(ALLOW);
+  test(`${name}: a number means what it means there`, () => {
+    const own = abis.filter((abi) => abi.arch === arch).flatMap((abi) => Object.values(abi.calls));
+    for (const other of abis.filter((abi) => abi.arch !== arch))
+      for (const foreign of Object.values(other.calls))
+        if (!own.includes(foreign))
+          expect(verdict(asks, arch, foreign, [O_RDWR, O_RDWR, O_RDWR])).toBe(ALLOW);
+  });
+
+  test(`${name}: who is of none of these kinds is ended`, () => {
+    expect(verdict(asks, 0x80000016, number("mount"))).toBe(KILL);
+    expect(verdict(whole, 0x80000016, 1)).toBe(KILL);
   });
 }
 
 test("the numbers are those of the headers", () => {
-  // arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h, include/uapi/linux/audit.h
-  expect(MACHINES.x64).toEqual({
+  // arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl, x32 with bit 30 set
+  const [x86, x32, i386] = MACHINES.x64 ?? [];
+  expect(x86).toEqual({
     arch: 62 + 0x80000000 + 0x40000000,
-    calls: { open: 2, openat: 257, mount: 165, umount2: 166, fsopen: 430, vmsplice: 278 },
+    calls: {
+      ...{ open: 2, openat: 257, openat2: 437, mount: 165, umount2: 166 },
+      ...{ fsopen: 430, vmsplice: 278 },
+    },
   });
-  expect(MACHINES.arm64).toEqual({
+  expect(x32).toEqual({
+    arch: 62 + 0x80000000 + 0x40000000,
+    calls: {
+      ...{ open: 2 ** 30 + 2, openat: 2 ** 30 + 257, openat2: 2 ** 30 + 437 },
+      ...{ mount: 2 ** 30 + 165, umount2: 2 ** 30 + 166 },
+      ...{ fsopen: 2 ** 30 + 430, vmsplice: 2 ** 30 + 532 },
+    },
+  });
+  expect(i386).toEqual({
+    arch: 3 + 0x40000000,
+    calls: {
+      ...{ open: 5, openat: 295, openat2: 437, mount: 21, umount: 22, umount2: 52 },
+      ...{ fsopen: 430, vmsplice: 316 },
+    },
+  });
+  // include/uapi/asm-generic/unistd.h, arch/arm/tools/syscall.tbl
+  const [aarch64, arm] = MACHINES.arm64 ?? [];
+  expect(aarch64).toEqual({
     arch: 183 + 0x80000000 + 0x40000000,
-    calls: { openat: 56, mount: 40, umount2: 39, fsopen: 430, vmsplice: 75 },
+    calls: { openat: 56, openat2: 437, mount: 40, umount2: 39, fsopen: 430, vmsplice: 75 },
+  });
+  expect(arm).toEqual({
+    arch: 40 + 0x40000000,
+    calls: {
+      ...{ open: 5, openat: 322, openat2: 437, mount: 21, umount2: 52 },
+      ...{ fsopen: 430, vmsplice: 343 },
+    },
   });
 });

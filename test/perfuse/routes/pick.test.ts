@@ -86,10 +86,22 @@ for (const [what, content, asRoot, asUser] of [
 ] as const)
   test(`${what}: ${asRoot} for root, ${asUser} for others`, () => {
     const path = program("daemon", content);
-    expect(pickRoute(path, [], true).route).toBe(asRoot);
-    expect(pickRoute(path, [], false).route).toBe(asUser);
-    expect(pickRoute(path, [], true).goFuse).toBe(what === "go-fuse");
+    expect(pickRoute(path, [], { isRoot: true }).route).toBe(asRoot);
+    expect(pickRoute(path, [], { isRoot: false }).route).toBe(asUser);
+    expect(pickRoute(path, [], { isRoot: true }).goFuse).toBe(what === "go-fuse");
   });
+
+test("where system calls cannot be passed on, libfuse 2 asks fusermount for root too", () => {
+  const path = program("daemon", elf("libfuse.so.2"));
+  expect(pickRoute(path, [], { isRoot: true, listeners: false }).route).toBe("fusermount");
+  const other = program("other", elf());
+  expect(pickRoute(other, [], { isRoot: true, listeners: false }).route).toBe("seccomp");
+});
+
+test("go-fuse is offered 7.12, at which it does not splice", () => {
+  expect(pickRoute(program("daemon", go("github.com/hanwen/go-fuse/v2")), []).minor).toBe(12);
+  expect(pickRoute(program("daemon", go("bazil.org/fuse")), []).minor).toBeUndefined();
+});
 
 test("some are known by name, through links too", () => {
   const plain = elf("libc.so.6");
