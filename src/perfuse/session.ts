@@ -1,4 +1,5 @@
 import { setSendBuffer } from "../../ffi/seqpacket.ts";
+import type { Span } from "../frame.ts";
 import { InitFlags, InitMinors, union } from "../fuse/flags.ts";
 import { FuseKernel, type KernelEvents } from "../fuse/kernel.ts";
 import type { Notification } from "../fuse/notification.ts";
@@ -68,7 +69,8 @@ export class Session {
       room: MESSAGE_ROOM,
       receive: (message) => {
         observe?.message?.("received", message.part());
-        this.kernel.receive(message);
+        if (isPart(message)) this.#broken();
+        else this.kernel.receive(message);
       },
       ended: () => this.end(),
       waiting: () => this.kernel.waiting,
@@ -121,6 +123,14 @@ export class Session {
     this.#gone.resolve();
   }
 
+  /** What follows has no header, may be of several replies by turns, and could be taken for any reply: nothing is believed any more. */
+  #broken(): void {
+    this.options.report(
+      "a reply came in pieces, which cannot be put together again: offer it a lower -o minor, or ask for less by -o maxread",
+    );
+    this.end();
+  }
+
   async #settle(): Promise<void> {
     const { kernel, options, offered: minor } = this;
     const { maxRead = MAX_WRITE, patience = 30_000 } = options;
@@ -143,6 +153,11 @@ export class Session {
     this.readSize = Math.min(ahead, maxRead, MAX_WRITE);
     this.directorySize = Math.min(this.readSize, PAGES);
   }
+}
+
+/** Whether a message of pages is but the beginning of what its header announces: that of a daemon that splices, of a pipe's pages. */
+function isPart({ view, start, length }: Span): boolean {
+  return length > PAGE && length < MESSAGE_ROOM && view.getUint32(start, true) > length;
 }
 
 /** Our end takes messages of the longest kind, if that is permitted; how long they may be. */

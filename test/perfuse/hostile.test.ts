@@ -104,6 +104,25 @@ describe("replies", () => {
     await end();
   });
 
+  test("in pieces: nothing is believed any more, least of all a piece that looks like a reply", async () => {
+    const { daemon, node, root, reports, hosting, end } = await stage({
+      LOOKUP: () => entryOut(5, { size: 200_000 }),
+      READ: () => undefined,
+      GETATTR: () => undefined,
+    });
+    const file = (await node.lookup(root, "a", callOf())) as PerfuseNode;
+    const read = codeOf(node.read(file, new Uint8Array(131072), 0, callOf()));
+    const other = codeOf(node.getattr(root, callOf()));
+    const asked = await daemon.until("READ");
+    const getattr = await daemon.until("GETATTR");
+    daemon.send(16 + 131072, 0, asked.unique, new Uint8Array(61440));
+    daemon.send(120, 0, getattr.unique, attrOut({ size: 666 }));
+    expect([await read, await other]).toEqual(["ENOTCONN", "ENOTCONN"]);
+    expect(reports).toEqual([expect.stringMatching(/came in pieces/)]);
+    await hosting.ended;
+    await end();
+  });
+
   test("longer than any message may be", async () => {
     const { daemon, asked, answer, end } = await waiting();
     daemon.send(16 + 1_500_000, 0, asked.unique, new Uint8Array(1_500_000));

@@ -36,12 +36,14 @@ export interface MountOptions {
   /** The plugin's command, and where it is started. */
   readonly command?: readonly string[];
   readonly cwd?: string;
+  /** What the server is started by: a command that becomes it. */
+  readonly under?: readonly string[];
 }
 
 /** Mounts a plugin, a built-in one by name or any by its path, on a new directory and waits until it answers. */
 export async function mounted(
   plugin: string,
-  { options = "allow_other", special, command, cwd }: MountOptions = {},
+  { options = "allow_other", special, command, cwd, under = [] }: MountOptions = {},
 ): Promise<Mounted> {
   const directory = mkdtempSync(join(tmpdir(), "puffs-mount-"));
   chmodSync(directory, 0o755);
@@ -50,7 +52,8 @@ export async function mounted(
     ...(command === undefined ? [] : ["--", ...command]),
   ];
   const list = options === "" ? [] : ["-o", options];
-  const server = spawn(process.execPath, [PROGRAM, "mount", plugin, "-f", ...list, ...operands], {
+  const [program = "", ...args] = [...under, process.execPath, PROGRAM];
+  const server = spawn(program, [...args, "mount", plugin, "-f", ...list, ...operands], {
     ...(cwd !== undefined && { cwd }),
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -10,8 +10,12 @@ export interface Greeted {
   close(): void;
 }
 
-/** Shakes hands with a daemon. Rejects if it does not answer in time, or goes. */
-export async function greet(socket: number, minor = 12): Promise<Greeted> {
+/** Shakes hands with a daemon. Rejects if it does not answer in time, or goes. `heard` is told the bytes of each message that comes. */
+export async function greet(
+  socket: number,
+  minor = 12,
+  heard: (length: number) => void = () => {},
+): Promise<Greeted> {
   const kernel = new FuseKernel((message) => {
     const sent = send(socket, message, message.length);
     if (sent !== message.length) throw new Error(`sent ${sent} of ${message.length} bytes`);
@@ -22,8 +26,10 @@ export async function greet(socket: number, minor = 12): Promise<Greeted> {
   const pump = async () => {
     while (open) {
       const length = receive(socket, buffer);
-      if (length > 0) kernel.receive(new Span(buffer.subarray(0, length)));
-      else if (length === -EAGAIN) await Bun.sleep(1);
+      if (length > 0) {
+        heard(length);
+        kernel.receive(new Span(buffer.subarray(0, length)));
+      } else if (length === -EAGAIN) await Bun.sleep(1);
       else break;
     }
     kernel.end();
