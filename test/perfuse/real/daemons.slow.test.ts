@@ -1,43 +1,12 @@
 import { expect } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
-import { type Mounted, until } from "../../support/mounted.ts";
-import { run } from "../../support/program.ts";
-import { folder, hosted, nobodyLeft, type Scratch, scratch, sh, withPrograms } from "./support.ts";
+import { until } from "../../support/mounted.ts";
+import { folder, ROOT_ROUTE, readWrite, scratch, sh, through, withPrograms } from "./support.ts";
 
 /*
  * Daemons as the distribution has them, each by the route that is picked for it and by the others that it can take. What a daemon serves
  * is looked at with the programs that made it.
  */
-
-const ROOT_ROUTE = "allow_other";
-
-/** A mounted daemon, looked at, and gone without a trace. */
-async function through(
-  on: Scratch,
-  command: readonly string[],
-  options: string,
-  look: (mount: Mounted) => Promise<void>,
-): Promise<void> {
-  const mount = await hosted(command, { options, cwd: on.path });
-  try {
-    await look(mount);
-  } finally {
-    await mount.close();
-  }
-  await nobodyLeft(on.path);
-  expect(mount.server.exitCode).toBe(0);
-}
-
-/** Everything a file system that can be written to is asked in passing. */
-async function readWrite({ directory }: Mounted): Promise<void> {
-  const said = await sh(
-    directory,
-    `mkdir d && echo one > d/a && cp d/a d/b && mv d/b d/c && cat d/a d/c && echo two >> d/a && cat d/a
-     head -c 300000 /dev/urandom > big && cksum < big > sum && cp big again && cksum < again | cmp - sum
-     truncate -s 1000 big && stat -c %s big && rm again big sum && ls d && rm -r d && ls -A`,
-  );
-  expect(said.replace("lost+found\n", "")).toBe("one\none\none\ntwo\n1000\na\nc\n");
-}
 
 for (const route of ["auto", "fusermount", "seccomp"])
   withPrograms(`squashfuse, route=${route}`, ["squashfuse", "mksquashfs"], async () => {
@@ -57,6 +26,15 @@ for (const route of ["auto", "fusermount", "seccomp"])
       },
     );
   });
+
+withPrograms("squashfuse_ll", ["squashfuse_ll", "mksquashfs"], async () => {
+  await using on = scratch();
+  await on.sh("mkdir -p src/d && seq 100000 > src/d/file && mksquashfs src image -quiet -noappend");
+  await through(on, ["squashfuse_ll", "-f", on.at("image"), "{}"], ROOT_ROUTE, async (m) => {
+    await sh(m.directory, `cmp d/file "$1/d/file"`, on.at("src"));
+    await expect(sh(m.directory, "mv d e")).rejects.toThrow();
+  });
+});
 
 withPrograms("fuse-overlayfs, with messages of 128 KiB and more", ["fuse-overlayfs"], async () => {
   await using on = scratch();
@@ -116,6 +94,97 @@ withPrograms("archivemount", ["archivemount", "tar"], async () => {
   expect(await on.sh("tar xOf a.tar ./more 2>/dev/null || tar xOf a.tar more")).toBe("added\n");
 });
 
+withPrograms("fuse-zip", ["fuse-zip", "zip", "unzip"], async () => {
+  await using on = scratch();
+  await on.sh("mkdir src && seq 50000 > src/file && cd src && zip -q ../a.zip file");
+  await through(on, ["fuse-zip", "-f", on.at("a.zip"), "{}"], ROOT_ROUTE, async (m) => {
+    await sh(m.directory, `cmp file "$1"`, on.at("src/file"));
+    expect(
+      await sh(m.directory, "mkdir d && cp file d/copy && mv file moved && cmp moved d/copy; ls"),
+    ).toBe("d\nmoved\n");
+  });
+  expect(await on.sh("unzip -p a.zip d/copy | cmp - src/file && unzip -Z1 a.zip | sort")).toBe(
+    "d/\nd/copy\nmoved\n",
+  );
+});
+
+for (const route of ["seccomp", "fusermount"])
+  withPrograms(`encfs, route=${route}`, ["encfs"], async () => {
+    await using on = scratch();
+    folder(on.at("cipher"));
+    const password = ["--standard", "--extpass=echo secret"];
+    const command = ["encfs", "-f", ...password, on.at("cipher"), "{}"];
+    await through(on, command, `${ROOT_ROUTE},route=${route}`, async (m) => {
+      await readWrite(m);
+      await sh(m.directory, "seq 100000 > name && mv name other");
+      expect(await on.sh("ls cipher | grep -c other || true")).toBe("0\n");
+    });
+    await through(on, command, ROOT_ROUTE, async (m) => {
+      expect(await sh(m.directory, "ls; seq 100000 | cmp - other")).toBe("other\n");
+    });
+  });
+
+withPrograms("mergerfs of two directories", ["mergerfs"], async () => {
+  await using on = scratch();
+  await on.sh("mkdir one two && echo 1 > one/a && echo 2 > two/b");
+  const command = ["mergerfs", "-f", "-o", "category.create=ff", `${on.at("one")}:${on.at("two")}`];
+  await through(on, [...command, "{}"], ROOT_ROUTE, async (m) => {
+    expect(await sh(m.directory, "ls; cat a b && mv b c && rm a && cat c && rm c")).toBe(
+      "a\nb\n1\n2\n2\n",
+    );
+    await readWrite(m);
+  });
+  expect(await on.sh("ls one two")).toBe("one:\n\ntwo:\n");
+});
+
+withPrograms("unionfs, copying on write", ["unionfs"], async () => {
+  await using on = scratch();
+  await on.sh("mkdir top below && seq 50000 > below/file");
+  const branches = `${on.at("top")}=RW:${on.at("below")}=RO`;
+  await through(
+    on,
+    ["unionfs", "-f", "-o", "cow,hide_meta_files", branches, "{}"],
+    ROOT_ROUTE,
+    async (m) => {
+      await sh(
+        m.directory,
+        "seq 50000 | cmp - file && echo more >> file && tail -1 file && mv file f",
+      );
+      await sh(m.directory, "rm f");
+      await readWrite(m);
+    },
+  );
+  expect(await on.sh("seq 50000 | cmp - below/file; ls -A top")).toBe(".unionfs-fuse\n");
+});
+
+withPrograms(
+  "exfat-fuse on an image",
+  ["mount.exfat-fuse", "mkfs.exfat", "fsck.exfat"],
+  async () => {
+    await using on = scratch();
+    await on.sh("truncate -s 16M image && mkfs.exfat image");
+    // It has no foreground but that of debugging; in the background it is served as well.
+    const command = ["mount.exfat-fuse", on.at("image"), "{}"];
+    await through(on, command, ROOT_ROUTE, async (m) => {
+      await readWrite(m);
+      await sh(m.directory, "seq 100000 > kept && mv kept file");
+    });
+    expect(await on.sh("fsck.exfat -n image")).toContain("clean");
+    await through(on, [...command], ROOT_ROUTE, async (m) => {
+      expect(await sh(m.directory, "ls; seq 100000 | cmp - file")).toBe("file\n");
+    });
+  },
+);
+
+withPrograms("fuseiso", ["fuseiso", "genisoimage"], async () => {
+  await using on = scratch();
+  await on.sh("mkdir -p src/d && seq 100000 > src/d/file && genisoimage -quiet -R -o image src");
+  await through(on, ["fuseiso", "-n", on.at("image"), "{}", "-f"], ROOT_ROUTE, async (m) => {
+    expect(await sh(m.directory, `ls; cmp d/file "$1/d/file"`, on.at("src"))).toBe("d\n");
+    await expect(sh(m.directory, "touch new")).rejects.toThrow();
+  });
+});
+
 for (const route of ["auto", "fusermount"])
   withPrograms(`gocryptfs, route=${route}`, ["gocryptfs"], async () => {
     await using on = scratch();
@@ -165,45 +234,3 @@ for (const verb of ["mount", "mount2"])
     });
     expect(await on.sh("cat src/other")).toBe("new\n");
   });
-
-withPrograms("a daemon of pyfuse3", ["/usr/bin/python3"], async () => {
-  await using on = scratch();
-  writeFileSync(on.at("hello.py"), PYFUSE3);
-  const command = ["/usr/bin/python3", on.at("hello.py"), "{}"];
-  await through(on, command, ROOT_ROUTE, async (m) => {
-    expect(await sh(m.directory, "ls -1; cat hello")).toBe("hello\nhello\n");
-    expect((await run(["cat", `${m.directory}/none`])).stderr).toContain("No such file");
-  });
-});
-
-const PYFUSE3 = `
-import errno, stat, sys
-import pyfuse3, trio
-
-class Hello(pyfuse3.Operations):
-    async def getattr(self, inode, ctx=None):
-        entry = pyfuse3.EntryAttributes()
-        entry.st_ino = inode
-        entry.st_mode = stat.S_IFDIR | 0o755 if inode == 1 else stat.S_IFREG | 0o644
-        entry.st_size = 0 if inode == 1 else 6
-        return entry
-    async def lookup(self, parent, name, ctx=None):
-        if name != b"hello":
-            raise pyfuse3.FUSEError(errno.ENOENT)
-        return await self.getattr(2)
-    async def opendir(self, inode, ctx):
-        return inode
-    async def readdir(self, handle, start, token):
-        if start == 0:
-            pyfuse3.readdir_reply(token, b"hello", await self.getattr(2), 1)
-    async def open(self, inode, flags, ctx):
-        return pyfuse3.FileInfo(fh=inode)
-    async def read(self, handle, offset, size):
-        return b"hello\\n"[offset:offset + size]
-
-pyfuse3.init(Hello(), sys.argv[1], set(pyfuse3.default_options))
-try:
-    trio.run(pyfuse3.main)
-finally:
-    pyfuse3.close(unmount=False)
-`;

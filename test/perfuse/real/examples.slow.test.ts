@@ -4,7 +4,7 @@ import { constants } from "node:fs";
 import { isMounted, until } from "../../support/mounted.ts";
 import { calledAs, place, run } from "../../support/program.ts";
 import { example, unlimited, withExamples } from "./examples.ts";
-import { folder, hosted, nobodyLeft, scratch, sh } from "./support.ts";
+import { folder, hosted, nobodyLeft, readWrite, scratch, sh } from "./support.ts";
 import { writer } from "./writer.ts";
 
 /*
@@ -21,6 +21,25 @@ withExamples("libfuse's examples", () => {
       const mount = await hosted([await example("hello_ll", on.at("hello_ll")), "-f", "{}"]);
       try {
         expect(await sh(mount.directory, "ls; cat hello")).toBe("hello\nHello World!\n");
+      } finally {
+        await mount.close();
+      }
+      await nobodyLeft(on.path);
+    },
+    MINUTE,
+  );
+
+  test(
+    "passthrough_fh, which serves all of the machine",
+    async () => {
+      await using on = scratch();
+      folder(on.at("below"));
+      const program = await example("passthrough_fh", on.at("passthrough_fh"));
+      const mount = await hosted([program, "-f", "{}"]);
+      try {
+        await readWrite({ directory: mount.directory + on.at("below") });
+        await sh(mount.directory + on.at("below"), "seq 50000 > a && mv a b");
+        expect(await on.sh("seq 50000 | cmp - below/b; ls below")).toBe("b\n");
       } finally {
         await mount.close();
       }

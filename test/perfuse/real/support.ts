@@ -1,4 +1,4 @@
-import { test } from "bun:test";
+import { expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -47,6 +47,37 @@ export async function sh(cwd: string, script: string, ...parameters: string[]): 
 /** A daemon's file system on a mount. */
 export function hosted(command: readonly string[], options: MountOptions = {}): Promise<Mounted> {
   return mounted("perfuse", { ...options, command });
+}
+
+/** The options of most: what root mounts, others may use. */
+export const ROOT_ROUTE = "allow_other";
+
+/** A mounted daemon, looked at, and gone without a trace. */
+export async function through(
+  on: Scratch,
+  command: readonly string[],
+  options: string,
+  look: (mount: Mounted) => Promise<void>,
+): Promise<void> {
+  const mount = await hosted(command, { options, cwd: on.path });
+  try {
+    await look(mount);
+  } finally {
+    await mount.close();
+  }
+  await nobodyLeft(on.path);
+  expect(mount.server.exitCode).toBe(0);
+}
+
+/** Everything a file system that can be written to is asked in passing. */
+export async function readWrite({ directory }: Pick<Mounted, "directory">): Promise<void> {
+  const said = await sh(
+    directory,
+    `mkdir d && echo one > d/a && cp d/a d/b && mv d/b d/c && cat d/a d/c && echo two >> d/a && cat d/a
+     head -c 300000 /dev/urandom > big && cksum < big > sum && cp big again && cksum < again | cmp - sum
+     truncate -s 1000 big && stat -c %s big && rm again big sum && ls d && rm -r d && ls -A`,
+  );
+  expect(said.replace("lost+found\n", "")).toBe("one\none\none\ntwo\n1000\na\nc\n");
 }
 
 /** A test that mounts and needs programs; where one is missing it is skipped, saying so, or fails with CI=true. */
