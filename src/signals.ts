@@ -1,4 +1,4 @@
-import { messageOf } from "./failure.ts";
+import { exitCodes, messageOf } from "./failure.ts";
 import type { LiveMount } from "./mount.ts";
 import type { Log } from "./session.ts";
 
@@ -35,11 +35,27 @@ export function unmountOnSignals(live: LiveMount, grace: number, log: Log): void
       process.exit(128);
     }
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  for (const signal of ENDING) {
     process.on(signal, () => {
       end(signal).catch((error) => log.error(messageOf(error)));
     });
   }
 }
+
+/** While `action` brings the mount up the same signals end the program: there is nothing to unmount, and what was begun is put away at its exit. */
+export async function endOnSignals<T>(action: () => Promise<T>, log: Log): Promise<T> {
+  const end = (signal: string) => {
+    log.error(`${signal}: nothing was mounted`);
+    process.exit(exitCodes.interrupted);
+  };
+  for (const signal of ENDING) process.on(signal, end);
+  try {
+    return await action();
+  } finally {
+    for (const signal of ENDING) process.off(signal, end);
+  }
+}
+
+const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 const NOTICE = 500;

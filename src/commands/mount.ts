@@ -10,7 +10,7 @@ import { helpLines, mountHelpLines } from "../options/help.ts";
 import { type Manner, parseOptions, splitOptions } from "../options/parse.ts";
 import type { AnyPlugin } from "../plugin.ts";
 import type { Log } from "../session.ts";
-import { handleSignals } from "../signals.ts";
+import { endOnSignals, handleSignals } from "../signals.ts";
 import { openTrace } from "../trace-file.ts";
 import { VERSION } from "../version.ts";
 import { flagsOf } from "./flags.ts";
@@ -216,7 +216,7 @@ async function perform(invocation: Invocation): Promise<number> {
     return exitCodes.ok;
   }
   surviveBugs(plugin.name, log);
-  const live = await mount(request);
+  const live = await endOnSignals(() => mount(request), log);
   handleSignals(live, options.mount.grace ?? 0, log);
   // A working directory would keep another file system busy.
   if (reporter !== undefined) process.chdir("/");

@@ -49,7 +49,7 @@ export interface Exit {
   readonly code: number | null;
   /** Such as "exit code 1" or "SIGKILL". */
   readonly how: string;
-  /** The line of its standard error that came with its end; empty if there was none. */
+  /** What came on its standard error with its end, if that was not much, else the last line of it; empty if there was none. */
   readonly lastWords: string;
 }
 
@@ -89,6 +89,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   });
   closeDescriptor(reporter);
   const exit = watch(child, (line) => log.info(`${name}: ${line}`));
+  const abandon = () => {
+    endGroup(child, "SIGTERM");
+    passage.close();
+  };
+  process.once("exit", abandon);
   exit.then(async ({ code }) => {
     // It may have left one in the background that is about to come.
     if (code === 0) await Bun.sleep(FORSAKEN);
@@ -102,14 +107,24 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }
     passage.started?.(listener);
   } catch (error) {
-    child.kill("SIGKILL");
+    process.off("exit", abandon);
+    endGroup(child, "SIGKILL");
     passage.close();
     closeDescriptor(ours);
     throw new Failure(`${name} cannot be started: ${messageOf(error)}`, exitCodes.system);
   } finally {
     closeDescriptor(report);
   }
-  return { name, socket: ours, exit, stop: () => stop(child, exit, inode, passage) };
+  return {
+    name,
+    socket: ours,
+    exit,
+    async stop() {
+      await end(child, exit, inode);
+      process.off("exit", abandon);
+      passage.close();
+    },
+  };
 }
 
 const PASSAGES: Readonly<Record<RouteName, (context: PassageContext) => Passage>> = {
@@ -122,11 +137,14 @@ const PASSAGES: Readonly<Record<RouteName, (context: PassageContext) => Passage>
 const BUFFER = 1 << 21;
 
 function watch(child: ChildProcess, say: (line: string) => void): Promise<Exit> {
-  let last = { line: "", at: 0 };
+  const words: { readonly line: string; readonly at: number }[] = [];
   for (const stream of [child.stdout, child.stderr] as (Readable | null | undefined)[]) {
     if (!stream) continue;
     createInterface({ input: stream }).on("line", (line) => {
-      if (stream === child.stderr) last = { line, at: performance.now() };
+      if (stream === child.stderr && line.trim() !== "") {
+        words.push({ line: line.trim(), at: performance.now() });
+        if (words.length > MOST_WORDS + 1) words.shift();
+      }
       say(line);
     });
   }
@@ -138,38 +156,36 @@ function watch(child: ChildProcess, say: (line: string) => void): Promise<Exit> 
       const closed = new Promise((resolve) => child.on("close", resolve));
       await Promise.race([closed, Bun.sleep(MOMENT)]);
       // Who is killed has not said why.
-      const lastWords = signal !== "SIGKILL" && last.at > ended - DYING ? last.line : "";
+      const last = words.filter(({ at }) => signal !== "SIGKILL" && at > ended - DYING);
+      const told = last.length > MOST_WORDS ? last.slice(-1) : last;
+      const lastWords = told.map(({ line }) => line).join("; ");
       resolve({ code, how: signal ?? `exit code ${code}`, lastWords });
     });
   });
 }
 
-async function stop(
-  child: ChildProcess,
-  exit: Promise<unknown>,
-  inode: number,
-  passage: Passage,
-): Promise<void> {
-  let ended = false;
+async function end(child: ChildProcess, exit: Promise<unknown>, inode: number): Promise<void> {
+  let ended = child.pid === undefined;
   exit.then(() => {
     ended = true;
   });
-  const left = () => {
-    const started = ended || child.pid === undefined ? [] : [child.pid];
-    return [...new Set([...started, ...holdersOf(inode)])];
-  };
+  // Until a daemon has opened it, its end of the connection is held by this process.
+  const holders = () => holdersOf(inode).filter((pid) => pid !== process.pid);
+  const left = () => !ended || holders().length > 0;
   for (const { signal, patience } of INSISTENCE) {
     // One that was stopped hears nothing but the second.
     if (signal !== undefined)
-      for (const pid of left()) for (const each of [signal, "SIGCONT"] as const) end(pid, each);
+      for (const each of [signal, "SIGCONT"] as const) {
+        if (!ended) endGroup(child, each);
+        for (const pid of holders()) send(pid, each);
+      }
     const until = performance.now() + patience;
-    while (left().length > 0 && performance.now() < until) {
+    while (left() && performance.now() < until) {
       await Promise.race([exit, Bun.sleep(MOMENT)]);
       if (ended) await Bun.sleep(MOMENT / 10);
     }
-    if (left().length === 0) break;
+    if (!left()) break;
   }
-  passage.close();
 }
 
 /** How a daemon is brought to its end, and for how many milliseconds each step is given time. */
@@ -184,7 +200,15 @@ const MOMENT = 200;
 const DYING = 1000;
 const FORSAKEN = 5000;
 
-function end(pid: number, signal: NodeJS.Signals): void {
+/** Lines with which a daemon says why it ends. More is a manual, or a stack. */
+const MOST_WORDS = 6;
+
+/** What was started, and what that has started and kept with it: it leads a group, see setsid(2). */
+function endGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  if (pid !== undefined) send(-pid, signal);
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {

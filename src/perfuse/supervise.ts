@@ -141,7 +141,10 @@ interface Plan {
 
 function planOf({ command, route, minor, maxRead, log }: HostedCommand): Plan {
   const [word, ...args] = command;
-  if (word === undefined) throw usageFailure("the daemon's command is empty");
+  if (word === undefined)
+    throw usageFailure(
+      `there is no daemon: name it after --, with ${PLACE} where it takes its mount point`,
+    );
   if (!args.some((arg) => arg.includes(PLACE))) {
     throw usageFailure(
       `the command has no ${PLACE}: write ${PLACE} where ${word} takes its mount point`,

@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync, realpathSync } from "node:fs";
+import { accessSync, constants, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { exitCodes, Failure } from "../../failure.ts";
 import { type Elf, readElf } from "./elf.ts";
@@ -15,18 +15,36 @@ export interface Picked {
   readonly minor: number | undefined;
 }
 
-/** A command's program as a path. Throws a Failure if there is none. */
+/** A command's program as a path. Throws a Failure if there is none, or none that may be run. */
 export function findProgram(word: string): string {
   const candidates = word.includes("/")
     ? [resolve(word)]
     : (process.env.PATH || DEFAULT_PATH).split(":").map((folder) => resolve(folder, word));
-  for (const path of candidates) {
-    try {
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch {}
+  const files = candidates.filter(isFile);
+  const found = files.find(mayRun);
+  if (found !== undefined) return found;
+  const trouble =
+    files.length > 0
+      ? "it may not be executed; check its mode"
+      : "there is no such program; check its name";
+  throw new Failure(`${word}: ${trouble}`, exitCodes.usage);
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
   }
-  throw new Failure(`${word}: there is no such program; check its name`, exitCodes.usage);
+}
+
+function mayRun(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

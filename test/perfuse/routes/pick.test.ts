@@ -127,5 +127,7 @@ test("a program is found along PATH or by its path, or is missing in one line", 
   expect(findProgram(path)).toBe(path);
   expect(() => findProgram("no-such-daemon")).toThrow(/no-such-daemon: there is no such program/);
   chmodSync(path, 0o644);
-  expect(() => findProgram(path)).toThrow(/there is no such program/);
+  expect(() => findProgram(path)).toThrow(/here: it may not be executed; check its mode/);
+  expect(() => findProgram(folder)).toThrow(/there is no such program/);
+  expect(() => findProgram(join(path, "below"))).toThrow(/there is no such program/);
 });
