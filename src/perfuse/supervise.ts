@@ -139,7 +139,7 @@ interface Plan {
   readonly maxRead: number | undefined;
 }
 
-function planOf({ command, route, minor, maxRead, log }: HostedCommand): Plan {
+function planOf({ command, readOnly, route, minor, maxRead, log }: HostedCommand): Plan {
   const [word, ...args] = command;
   if (word === undefined)
     throw usageFailure(
@@ -148,6 +148,11 @@ function planOf({ command, route, minor, maxRead, log }: HostedCommand): Plan {
   if (!args.some((arg) => arg.includes(PLACE))) {
     throw usageFailure(
       `the command has no ${PLACE}: write ${PLACE} where ${word} takes its mount point`,
+    );
+  }
+  if (!readOnly && wantsReadOnly(args)) {
+    throw usageFailure(
+      `${word} is told -o ro, but it is this mount that must be: -o ro before the directory`,
     );
   }
   const program = findProgram(word);
@@ -177,6 +182,15 @@ function planOf({ command, route, minor, maxRead, log }: HostedCommand): Plan {
     minor: spoken,
     maxRead: splices && !kept ? Math.min(maxRead ?? PIPE, PIPE) : maxRead,
   };
+}
+
+/** As the libraries of FUSE take their options. They would leave it to the kernel to refuse writing. */
+function wantsReadOnly(args: readonly string[]): boolean {
+  const lists = args.flatMap((arg, index) => {
+    if (args[index - 1] === "-o") return [arg];
+    return arg.startsWith("-o") ? [arg.slice(2)] : [];
+  });
+  return lists.some((list) => list.split(",").includes("ro"));
 }
 
 /**
