@@ -36,31 +36,60 @@ withPrograms("squashfuse_ll", ["squashfuse_ll", "mksquashfs"], async () => {
   });
 });
 
-withPrograms("fuse-overlayfs, with messages of 128 KiB and more", ["fuse-overlayfs"], async () => {
-  await using on = scratch();
-  await on.sh(
-    "mkdir low up work && head -c 3000000 /dev/urandom > low/big && cksum < low/big > sum",
+for (const route of ["auto", "seccomp"])
+  withPrograms(
+    `fuse-overlayfs, with messages of 128 KiB and more, route=${route}`,
+    ["fuse-overlayfs"],
+    async () => {
+      await using on = scratch();
+      await on.sh(
+        "mkdir low up work && head -c 3000000 /dev/urandom > low/big && cksum < low/big > sum",
+      );
+      const layers = `lowerdir=${on.at("low")},upperdir=${on.at("up")},workdir=${on.at("work")}`;
+      await through(
+        on,
+        ["fuse-overlayfs", "-f", "-o", layers, "{}"],
+        `${ROOT_ROUTE},route=${route}`,
+        async (m) => {
+          expect(await sh(m.directory, `cksum < big | cmp - "$1" && echo same`, on.at("sum"))).toBe(
+            "same\n",
+          );
+          // Several at once: pieces of replies would be mixed up.
+          await Promise.all(
+            Array.from({ length: 4 }, () =>
+              sh(
+                m.directory,
+                `dd if=big bs=1M iflag=direct status=none | cksum | cmp - "$1"`,
+                on.at("sum"),
+              ),
+            ),
+          );
+          await sh(m.directory, "rm big");
+          await readWrite(m);
+        },
+      );
+      expect(await on.sh("ls low")).toBe("big\n");
+    },
   );
-  const layers = `lowerdir=${on.at("low")},upperdir=${on.at("up")},workdir=${on.at("work")}`;
-  await through(on, ["fuse-overlayfs", "-f", "-o", layers, "{}"], ROOT_ROUTE, async (m) => {
-    expect(await sh(m.directory, `cksum < big | cmp - "$1" && echo same`, on.at("sum"))).toBe(
-      "same\n",
-    );
-    // Several at once: pieces of replies would be mixed up.
-    await Promise.all(
-      Array.from({ length: 4 }, () =>
-        sh(
-          m.directory,
-          `dd if=big bs=1M iflag=direct status=none | cksum | cmp - "$1"`,
-          on.at("sum"),
-        ),
-      ),
-    );
-    await sh(m.directory, "rm big");
-    await readWrite(m);
-  });
-  expect(await on.sh("ls low")).toBe("big\n");
-});
+
+for (const route of ["auto", "fusermount", "seccomp"])
+  withPrograms(
+    `daemons that would be unmounted when they die, route=${route}`,
+    ["squashfuse", "mksquashfs", "bindfs", "fusermount3"],
+    async () => {
+      await using on = scratch();
+      await on.sh("mkdir src && echo hello > src/file && mksquashfs src image -quiet");
+      const options = `${ROOT_ROUTE},route=${route}`;
+      for (const command of [
+        ["squashfuse", "-f", "-o", "auto_unmount", on.at("image"), "{}"],
+        ["squashfuse", "-o", "auto_unmount", on.at("image"), "{}"],
+        ["bindfs", "-f", "-o", "auto_unmount", on.at("src"), "{}"],
+      ])
+        await through(on, command, options, async (m) => {
+          expect(await sh(m.directory, "cat file")).toBe("hello\n");
+        });
+    },
+  );
 
 for (const route of ["seccomp", "fusermount"])
   withPrograms(`bindfs as root, route=${route}`, ["bindfs"], async () => {
@@ -185,7 +214,7 @@ withPrograms("fuseiso", ["fuseiso", "genisoimage"], async () => {
   });
 });
 
-for (const route of ["auto", "fusermount"])
+for (const route of ["auto", "fusermount", "seccomp"])
   withPrograms(`gocryptfs, route=${route}`, ["gocryptfs"], async () => {
     await using on = scratch();
     writeFileSync(on.at("password"), "secret\n");

@@ -1,83 +1,18 @@
 import { expect } from "bun:test";
-import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { readFileSync } from "node:fs";
 import { isMounted, until } from "../../support/mounted.ts";
 import { processesOf, run } from "../../support/program.ts";
-import { folder, hosted, nobodyLeft, type Scratch, scratch, sh, withPrograms } from "./support.ts";
+import { remote, SSHFS, sessionsOf } from "./sshd.ts";
+import { hosted, nobodyLeft, scratch, sh, withPrograms } from "./support.ts";
 import { writer } from "./writer.ts";
 
 /*
  * sshfs to a server on this machine, with keys and a configuration of the test's own.
  */
 
-const PROGRAMS = ["sshfs", "ssh-keygen", "/usr/sbin/sshd"];
-
-interface Remote extends AsyncDisposable {
-  readonly server: ChildProcess;
-  /** sshfs' command, in the foreground or in the background. */
-  command(inForeground: boolean): string[];
-}
-
-async function remote(on: Scratch): Promise<Remote> {
-  await on.sh(`ssh-keygen -q -t ed25519 -N "" -f host; ssh-keygen -q -t ed25519 -N "" -f user
-               cp user.pub authorized; mkdir -p /run/sshd`);
-  const port = await freePort();
-  const configuration = [
-    `ListenAddress 127.0.0.1:${port}`,
-    `HostKey ${on.at("host")}`,
-    `AuthorizedKeysFile ${on.at("authorized")}`,
-    "PermitRootLogin yes",
-    "StrictModes no",
-    "UsePAM no",
-    "PidFile none",
-    "Subsystem sftp internal-sftp",
-  ];
-  writeFileSync(on.at("config"), `${configuration.join("\n")}\n`);
-  const server = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", on.at("config")], { stdio: "ignore" });
-  const root = folder(on.at("root"));
-  chmodSync(root, 0o777);
-  const options = [
-    `IdentityFile=${on.at("user")}`,
-    "UserKnownHostsFile=/dev/null",
-    "StrictHostKeyChecking=no",
-    "LogLevel=ERROR",
-  ];
-  await until(() => listens(port), "sshd");
-  return {
-    server,
-    command: (inForeground) => [
-      "sshfs",
-      ...(inForeground ? ["-f"] : []),
-      ...["-p", String(port), "-F", "/dev/null"],
-      ...options.flatMap((option) => ["-o", option]),
-      `root@127.0.0.1:${root}`,
-      "{}",
-    ],
-    async [Symbol.asyncDispose]() {
-      server.kill("SIGKILL");
-    },
-  };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-/** By the kernel's list of sockets: a connection would be a client that fails. */
-function listens(port: number): boolean {
-  const hex = port.toString(16).toUpperCase().padStart(4, "0");
-  return Bun.spawnSync(["grep", "-q", `0100007F:${hex} 00000000:0000 0A`, "/proc/net/tcp"]).success;
-}
-
 withPrograms(
   "sshfs: files, a repository, 100 MB there and back",
-  PROGRAMS,
+  SSHFS,
   async () => {
     await using on = scratch();
     await using there = await remote(on);
@@ -129,7 +64,7 @@ withPrograms(
   120,
 );
 
-withPrograms("sshfs in the background is ended too", PROGRAMS, async () => {
+withPrograms("sshfs in the background is ended too", SSHFS, async () => {
   await using on = scratch();
   await using there = await remote(on);
   const mount = await hosted(there.command(false));
@@ -142,34 +77,30 @@ withPrograms("sshfs in the background is ended too", PROGRAMS, async () => {
   expect(mount.server.exitCode).toBe(0);
 });
 
-withPrograms(
-  "sshd dies in the middle: who waits is told, and the mount goes",
-  PROGRAMS,
-  async () => {
-    await using on = scratch();
-    await using there = await remote(on);
-    const mount = await hosted(there.command(true));
-    try {
-      const { directory } = mount;
-      await sh(directory, "echo x > file");
-      const writing = run(["dd", "if=/dev/zero", `of=${directory}/endless`, "bs=64k"]);
-      await Bun.sleep(300);
-      for (const pid of [...sessionsOf(there.server.pid as number), there.server.pid as number])
-        process.kill(pid, "SIGKILL");
-      const { code, stderr } = await writing;
-      expect(code).not.toBe(0);
-      expect(stderr).not.toBe("");
-      await until(() => !isMounted(directory), "the end of the mount");
-    } finally {
-      await mount.close();
-    }
-    expect(mount.output()).toMatch(/sshfs has ended[^;]*; .* is unmounted/);
-  },
-);
+withPrograms("sshd dies in the middle: who waits is told, and the mount goes", SSHFS, async () => {
+  await using on = scratch();
+  await using there = await remote(on);
+  const mount = await hosted(there.command(true));
+  try {
+    const { directory } = mount;
+    await sh(directory, "echo x > file");
+    const writing = run(["dd", "if=/dev/zero", `of=${directory}/endless`, "bs=64k"]);
+    await Bun.sleep(300);
+    for (const pid of [...sessionsOf(there.server.pid as number), there.server.pid as number])
+      process.kill(pid, "SIGKILL");
+    const { code, stderr } = await writing;
+    expect(code).not.toBe(0);
+    expect(stderr).not.toBe("");
+    await until(() => !isMounted(directory), "the end of the mount");
+  } finally {
+    await mount.close();
+  }
+  expect(mount.output()).toMatch(/sshfs has ended[^;]*; .* is unmounted/);
+});
 
 withPrograms(
   "sshfs' death between write(2) and fsync(2) or close(2) is told to who wrote",
-  PROGRAMS,
+  SSHFS,
   async () => {
     await using on = scratch();
     await using there = await remote(on);
@@ -194,11 +125,4 @@ withPrograms(
 
 function commandOf(pid: number): string {
   return readFileSync(`/proc/${pid}/cmdline`, "latin1");
-}
-
-/** The processes of sshd's that serve a connection. */
-function sessionsOf(pid: number): number[] {
-  const { stdout } = Bun.spawnSync(["ps", "-o", "pid=", "--ppid", String(pid)]);
-  const children = stdout.toString().split(/\s+/).filter(Boolean).map(Number);
-  return children.flatMap((child) => [...sessionsOf(child), child]);
 }

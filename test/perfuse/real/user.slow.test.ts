@@ -1,6 +1,7 @@
 import { expect } from "bun:test";
 import { chownSync } from "node:fs";
 import { PROGRAM, place, run } from "../../support/program.ts";
+import { remote, SSHFS } from "./sshd.ts";
 import { folder, nobodyLeft, scratch, withPrograms } from "./support.ts";
 
 const NOBODY = 65534;
@@ -43,3 +44,22 @@ for (const route of ["auto", "seccomp"])
       await nobodyLeft(on.path);
     },
   );
+
+for (const route of ["auto", "fusermount"])
+  withPrograms(`sshfs of an ordinary user, route=${route}`, [...SSHFS, "fusermount3"], async () => {
+    await using on = scratch();
+    await using at = place();
+    await using there = await remote(on);
+    for (const path of [on.at("user"), at.directory]) chownSync(path, NOBODY, NOBODY);
+    await on.sh("head -c 3000000 /dev/urandom > big && chmod 644 big");
+    const { code, stdout, stderr } = await asUser(
+      `P mount perfuse -o access,route=${route} "$D" -- ${there.command(true).join(" ")}
+       cd "$D"; cp "$S" copy; mkdir d; mv copy d/big; cmp d/big "$S"; ls d
+       dd if=d/big bs=1M iflag=direct status=none | cmp - "$S"; cd /; P umount "$D"`,
+      { D: at.directory, S: on.at("big") },
+    );
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "big\n", stderr: "" });
+    expect(await on.sh('cmp big "$1/d/big" && ls "$1"', there.root)).toBe("d\n");
+    await at.nothingLeft();
+    await nobodyLeft(on.at("user"));
+  });
