@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { closeDescriptor, EAGAIN, receive, send, setNonBlocking } from "../../ffi/device.ts";
 import { socketPair } from "../../ffi/socket.ts";
+import { Errno } from "../../src/errno.ts";
 import { callerOf } from "../../src/library/caller.ts";
 import type { PuffsNode } from "../../src/library/node.ts";
 import { createUsermount, type UsermountServer } from "../../src/library/server.ts";
@@ -495,6 +496,63 @@ test("with BUILDPATH operations know whole paths", async () => {
     "lookup /srv/dir2/absent",
   ]);
   expect(server.nodes.size).toBe(3);
+});
+
+test("paths of numbers, as mount_sysctlfs has them", async () => {
+  const seen: number[][] = [];
+  const freed: number[][] = [];
+  const server: UsermountServer<PuffsNode<number>, undefined, number[]> = createUsermount<
+    PuffsNode<number>,
+    undefined,
+    number[]
+  >({
+    name: "numbers",
+    flags: ["BUILDPATH", "HASHPATH"],
+    pathRules: {
+      transform(_, name) {
+        if (!/^\d+$/.test(name)) throw new Errno("ENOENT");
+        return [Number(name)];
+      },
+      build: (directory, component, offset) => [...directory, ...component.slice(offset)],
+      compare: (path, other, length, prefix) =>
+        path.every((number, at) => number === other[at]) &&
+        (prefix ? other.length > length : other.length === length),
+      free: (path) => void freed.push(path),
+    },
+    node: {
+      lookup(_, _name, call) {
+        const { path } = server.given(call);
+        seen.push(path.path);
+        const known = server.paths.find(path) as PuffsNode<number> | undefined;
+        return path.path.includes(404) ? null : (known ?? server.nodes.create(path.path.length));
+      },
+      getattr: () => DIRECTORY,
+      rename: () => {},
+    },
+  });
+  server.setRoot(server.nodes.create(0), []);
+  await onComfd(server, async ({ kernel }) => {
+    const find = async (directory: number, name: string) =>
+      (await kernel.lookup(directory, { name, nameiop: 0 }, CALLER)).newnode;
+    const one = await find(kernel.root, "1");
+    const two = await find(one, "2");
+    expect(await find(one, "2")).toBe(two);
+    await expect(find(two, "404")).rejects.toThrow(failing("ENOENT"));
+    await expect(find(two, "kern")).rejects.toThrow(failing("ENOENT"));
+    await kernel.rename(
+      { directory: kernel.root, name: "1", node: one },
+      { directory: kernel.root, name: "7", node: 0 },
+      CALLER,
+    );
+    await find(two, "3");
+  });
+  expect(seen).toEqual([[1], [1, 2], [1, 2], [1, 2, 404], [7, 2, 3]]);
+  // What the names became is freed at once, and of whole paths all that no node has.
+  expect(freed.filter(({ length }) => length > 1).slice(0, 3)).toEqual([
+    [1, 2],
+    [1, 2, 404],
+    [1, 2],
+  ]);
 });
 
 test("the kernel is told what to forget and what to write, and says no to being suspended", async () => {
