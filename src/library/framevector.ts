@@ -115,11 +115,14 @@ interface Line {
  * The C library's file system yields in `enqueue_cc`; an async operation awaits the promise.
  *
  * Calls about a channel that is not there throw ENXIO, and so does waiting for a reply when nothing more comes from it; with nothing
- * more to be written to it they throw ESHUTDOWN. What returns a promise rejects with them.
+ * more to be written to it they throw ESHUTDOWN. A frame is the vector's until its reply is there, or it is written if none is awaited:
+ * to send it again meanwhile is EBUSY. What returns a promise rejects with these.
  */
 export class FrameVector {
   readonly #framing: Framing;
   readonly #lines = new Map<Talkable, Line>();
+  /** Frames that are on their way: they have one cursor, and replies are compared with them. */
+  readonly #busy = new WeakSet<FrameBuffer>();
 
   constructor(framing: Framing) {
     this.#framing = framing;
@@ -261,10 +264,17 @@ export class FrameVector {
     const line = this.#line(what);
     if (line.gone.write) throw closed("write");
     if (message.awaited) this.#requireInput(line);
-    message.frame.seek(0);
+    const { frame } = message;
+    if (this.#busy.has(frame)) throw new Errno("EBUSY", "the frame is on its way");
+    this.#busy.add(frame);
+    frame.seek(0);
+    const settle: Message["settle"] = (reply, error) => {
+      this.#busy.delete(frame);
+      message.settle(reply, error);
+    };
     const { outgoing } = line;
     const next = outgoing[0]?.begun ? 1 : 0;
-    outgoing.splice(urgent ? next : outgoing.length, 0, message);
+    outgoing.splice(urgent ? next : outgoing.length, 0, { ...message, settle });
     this.#output(line);
   }
 
@@ -406,7 +416,10 @@ function unanswerable({ outgoing, waiting, takers }: Line): Message[] {
   const lost = drained(waiting, takers);
   for (const message of drained(outgoing)) {
     if (!message.awaited) outgoing.push(message);
-    else if (message.begun) outgoing.push({ ...message, awaited: false, settle: () => {} });
+    else if (message.begun) {
+      const frame = message.frame.duplicate();
+      outgoing.push({ frame, awaited: false, begun: true, settle: () => {} });
+    }
     if (message.awaited) lost.push(message);
   }
   return lost;

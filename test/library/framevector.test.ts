@@ -311,6 +311,41 @@ test("who hears of one side's end may remove the channel at once", async () => {
   expect(channel.released).toBe(true);
 });
 
+test("a frame is sent again when its reply is there, and not before", async () => {
+  const { vector, channel } = start();
+  const other = new Scripted();
+  vector.addFd(other);
+  const asking = frame(1, "ask");
+  const reply = vector.enqueueCc(channel, asking);
+  expect(await outcome(vector.enqueueCc(channel, asking))).toBe("EBUSY");
+  expect(() => vector.enqueueJustSend(other, asking)).toThrow(
+    expect.objectContaining({ code: "EBUSY" }),
+  );
+  await channel.give(frame(1, "told"));
+  await reply;
+  vector.enqueueJustSend(other, asking);
+  vector.enqueueJustSend(other, asking);
+  expect(other.sent).toEqual(["1 ask", "1 ask"]);
+  other.room = 2;
+  vector.enqueueJustSend(other, asking);
+  expect(() => vector.enqueueJustSend(other, asking)).toThrow(
+    expect.objectContaining({ code: "EBUSY" }),
+  );
+});
+
+test("what is begun goes out whole, whatever its sender does with it when it has failed", async () => {
+  const { vector, channel } = start({ fdNotify: () => {} });
+  channel.room = 3;
+  const asking = frame(1, "begun");
+  const reply = outcome(vector.enqueueCc(channel, asking));
+  await channel.end();
+  expect(await reply).toBe("ECONNRESET");
+  asking.recycle();
+  asking.put(new Uint8Array(7));
+  await channel.take(100);
+  expect(channel.sent).toEqual(["1 begun"]);
+});
+
 test("a channel is added once", () => {
   const { vector, channel } = start();
   expect(() => vector.addFd(channel)).toThrow(expect.objectContaining({ code: "EEXIST" }));
