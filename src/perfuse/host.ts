@@ -148,6 +148,7 @@ async function end(context: Context, pid: number): Promise<void> {
   const { session } = context;
   if (session.over) return;
   const { kernel, table } = session;
+  for (const { foresight } of [...table.all()]) foresight?.drop();
   const nodes = [...table.all()];
   await within(FAREWELL, async () => {
     await Promise.all(nodes.map((node) => releaseAll(context, node, pid)));

@@ -2,6 +2,7 @@ import type { EntryOut, Foreign } from "../fuse/foreign.ts";
 import type { AttrOut } from "../fuse/structs.ts";
 import { S_IFDIR } from "../mode.ts";
 import type { Of } from "../struct.ts";
+import type { Foresight } from "./foresight.ts";
 import { Known, secondsOf } from "./known.ts";
 import { Busy, Turn } from "./queue.ts";
 import type { Session } from "./session.ts";
@@ -46,8 +47,10 @@ export class PerfuseNode {
   /** All who may have locks. */
   lockOwners: Set<bigint> | undefined;
   readonly known = new Known(S_IFDIR | 0o755);
-  /** Counts what changes the size: an answer that was under way meanwhile is not believed for it. */
+  /** The session's count when the size was changed last: an answer that was under way then is not believed for it. */
   sizes = 0;
+  /** Of a directory that is being listed: what is about to be asked of it. */
+  foresight: Foresight | undefined;
   /** Written to, or a directory changed, and not synced since. */
   dirty = false;
   /** Likewise its attributes. */
@@ -104,23 +107,25 @@ export class PerfuseNode {
     return this.read ?? this.write;
   }
 
-  /** The daemon told of it; `sizes` is what it was when that was asked for. */
-  learn(out: Of<typeof AttrOut>, sizes = this.sizes): Known {
-    this.known.take(out.attr, secondsOf(out.attrValid, out.attrValidNsec), sizes !== this.sizes);
+  /** The daemon told of it; `since` is what the session had counted when that was asked for. */
+  learn(out: Of<typeof AttrOut>, since = this.sizes): Known {
+    this.known.take(out.attr, secondsOf(out.attrValid, out.attrValidNsec), this.sizes > since);
     this.known.parentIno = this.parent?.known.ino;
     return this.known;
   }
 
   /** The same from what a name brings along. */
-  learnEntry(entry: Of<typeof EntryOut>): Known {
+  learnEntry(entry: Of<typeof EntryOut>, since = this.sizes): Known {
     this.known.entryTimeout = secondsOf(entry.entryValid, entry.entryValidNsec);
-    return this.learn(entry);
+    return this.learn(entry, since);
   }
 
   /** A root: another daemon's from now on, which knows nothing of what was open. */
   renew(session: Session): void {
     this.session = session;
     this.children = undefined;
+    this.foresight = undefined;
+    this.sizes = 0;
     this.read = undefined;
     this.write = undefined;
     this.lockOwner = 0n;
@@ -132,8 +137,13 @@ export class PerfuseNode {
 
   /** It was made at least so long. */
   grow(size: number): void {
-    this.sizes++;
+    this.resized();
     this.known.size = Math.max(this.known.size, size);
+  }
+
+  /** Its size has changed, or is about to. */
+  resized(): void {
+    this.sizes = ++this.session.sizes;
   }
 
   /** Whether its size is being changed. */

@@ -32,6 +32,7 @@ export function passOn(context: Context, session: Session, notification: Notific
       const parent = node(notification.parent);
       if (!parent) return;
       outdate(parent);
+      parent.foresight?.drop();
       const expires = (notification.flags & InvalEntryFlags.EXPIRE_ONLY) !== 0;
       if (expires) tell(usermount.expireName(parent, notification.name));
       else tell(usermount.invalidateName(parent, notification.name));
@@ -42,6 +43,7 @@ export function passOn(context: Context, session: Session, notification: Notific
       const child = node(notification.child);
       if (!parent) return;
       outdate(parent);
+      parent.foresight?.drop();
       if (child) tell(usermount.announceRemoved(parent, notification.name, child));
       else tell(usermount.invalidateName(parent, notification.name));
       return;

@@ -18,6 +18,7 @@ export type Feature =
   | "fsync"
   | "fsyncdir"
   | "readdir"
+  | "readdirplus"
   | "poll"
   | "fallocate"
   | "lseek"
@@ -44,6 +45,8 @@ export class Session {
   table!: Table;
   /** The minor of the protocol that it was offered. What it agreed on is the kernel's. */
   readonly offered: number;
+  /** Counts what changes sizes of files. */
+  sizes = 0;
   /** Nothing more is asked. */
   over = false;
   /** Bytes of a READ, of a WRITE, of a READDIR at most. */

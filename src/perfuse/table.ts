@@ -30,9 +30,9 @@ export class Table {
 
   /**
    * The node that an answer tells of, which counted one lookup: the one that is known by its number, if it is the same file. `name` is
-   * what it was found by in `parent`.
+   * what it was found by in `parent`; `since` as for `learn`.
    */
-  keep(entry: Entry, parent: PerfuseNode, name: string): PerfuseNode {
+  keep(entry: Entry, parent: PerfuseNode, name: string, since?: number): PerfuseNode {
     const known = this.#nodes.get(entry.nodeid);
     const node =
       known && isSame(known, entry)
@@ -41,7 +41,7 @@ export class Table {
     this.#nodes.set(entry.nodeid, node);
     if (entry.nodeid !== ROOT) node.nlookup++;
     if (name !== "..") this.place(node, parent, name);
-    node.learnEntry(entry);
+    node.learnEntry(entry, since);
     return node;
   }
 

@@ -39,7 +39,7 @@ export function fetch(context: Context, node: PerfuseNode, call: Call): Promise<
   if (node.removed && !node.isOpen) return Promise.reject(ENOENT);
   const handle = node.isDirectory ? undefined : node.reader;
   const fields = handle ? { getattrFlags: GetattrFlags.FH, fh: handle.fh } : {};
-  const { sizes } = node;
+  const { sizes } = node.session;
   return context
     .ask(node, call, (kernel, caller) => kernel.getattr(node.nodeid, fields, caller))
     .then((out) => node.learn(out, sizes));
@@ -100,12 +100,12 @@ async function change(
     uid: uid ?? 0,
     gid: gid ?? 0,
   };
-  if (size !== undefined) node.sizes++;
+  if (size !== undefined) node.resized();
   const out = await context.ask(node, call, (kernel, caller) =>
     kernel.setattr(node.nodeid, fields, caller),
   );
   node.changed = true;
-  if (size !== undefined) node.sizes++;
+  if (size !== undefined) node.resized();
   return node.learn(out);
 }
 

@@ -4,6 +4,7 @@ import { O } from "../../fuse/flags.ts";
 import type { Caller } from "../../fuse/kernel.ts";
 import type { DirectoryEntry, NodeOperations } from "../../operations.ts";
 import { type Asker, type Context, callerOf, isCode, isPuffs } from "../context.ts";
+import { Foresight } from "../foresight.ts";
 import { inodeNumber } from "../known.ts";
 import type { Handle, PerfuseNode } from "../node.ts";
 import { find } from "./names.ts";
@@ -15,6 +16,8 @@ export function directoryOperations(
 ): Pick<NodeOperations<PerfuseNode>, "readdir"> {
   return {
     async readdir(directory, _from, call) {
+      directory.foresight?.drop();
+      directory.foresight = new Foresight(context, directory);
       const listing = new Listing(context, directory);
       const entries = await listing.rest(call);
       return isPuffs(call) ? goingOn(listing, entries, callerOf(call)) : entries;

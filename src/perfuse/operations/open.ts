@@ -146,7 +146,9 @@ async function inactive(
 ): Promise<void> {
   if (file && node.opens > 0) node.opens--;
   if (node.session !== context.session) return;
-  if (node.opens > 0 || !node.isOpen) return;
+  if (node.opens > 0) return;
+  node.foresight?.drop();
+  if (!node.isOpen) return;
   await node.written();
   // Somebody is about to open it: what is there serves him.
   if (node.opening.busy) return;
@@ -166,6 +168,7 @@ async function reclaim(context: Context, node: PerfuseNode, pid: number): Promis
   if (node.nodeid === ROOT || session !== context.session) return;
   node.reclaimed = true;
   session.table.drop(node);
+  node.foresight?.drop();
   await node.exchanges.none();
   await node.opening.during(() => releaseAll(context, node, pid));
   const count = node.nlookup;
