@@ -55,8 +55,10 @@ export class Context {
     if (gone) return Promise.reject(gone);
     const { kernel } = node.session;
     const question = new Question(kernel, asker, exchanges);
+    const { lastUnique } = kernel;
     const answer = send(kernel, question);
-    question.asked(kernel.lastUnique);
+    if (kernel.lastUnique === lastUnique) question.answered();
+    else question.asked(kernel.lastUnique);
     return answer;
   }
 
@@ -133,7 +135,7 @@ class Question implements Caller {
   }
 }
 
-/** Sends one request, in the same turn, in the name of the caller that it is given. */
+/** Sends one request, or none, in the same turn, in the name of the caller that it is given. */
 type Send<T> = (kernel: FuseKernel, caller: Caller) => Promise<T>;
 
 function isAborted(call: Call): boolean {

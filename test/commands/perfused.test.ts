@@ -18,7 +18,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 const FRAME = encodeMountFrame({ target: "/nowhere", flags: 0 });
 
-const USAGE = "usage: perfused [-fs] [-d types] [-i fd] [-p path]";
+const USAGE = "usage: perfused [-fs] [-d types] [-i fd] [-n mounts] [-p path]";
 
 for (const [args, said] of [
   [["-x"], "-x: there is no such flag"],

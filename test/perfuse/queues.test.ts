@@ -45,6 +45,19 @@ describe("a rename", () => {
     await end();
   });
 
+  test("that is refused before anything is asked keeps nobody waiting", async () => {
+    const { node, root, end } = await stage({
+      LOOKUP: () => entryOut(5, { mode: 0o40755 }),
+      RMDIR: () => DONE,
+    });
+    const call = callOf();
+    const directory = (await node.lookup(root, "d", call)) as PerfuseNode;
+    // Below 7.23 there are no flags.
+    expect(await codeOf(node.rename(directory, "a", root, "b", 1, call))).toBe("EINVAL");
+    await node.rmdir(root, "d", call);
+    await end();
+  });
+
   test("does not wait for what it moves where it overwrites something", async () => {
     let nodeid = 5;
     const { daemon, node, root, end } = await stage({

@@ -85,7 +85,13 @@ export function whole(
     delete of[operation];
   }
   const { node, fs } = groups;
-  return { root: all.root, node: node as unknown as NodeOperations<object>, fs: fs as object };
+  return {
+    root: all.root,
+    node: node as unknown as NodeOperations<object>,
+    fs: fs as object,
+    // Files without pages in the kernel's cache cannot be mapped.
+    keepsContent: true,
+  };
 }
 
 type Anything = (...parameters: unknown[]) => unknown;
