@@ -88,6 +88,32 @@ test("hashes tell paths apart", () => {
   expect(new Paths(new NodeList(), standardPaths).object("/a").hash).toBe(0);
 });
 
+test("a hash spares comparisons, and does not replace them", () => {
+  for (const hash of [false, true]) {
+    let compared = 0;
+    const nodes = new NodeList<string>();
+    const compare: typeof standardPaths.compare = (...args) => {
+      compared++;
+      return standardPaths.compare(...args);
+    };
+    const paths = new Paths(nodes, { ...standardPaths, compare }, { hash });
+    for (let n = 100; n < 200; n++) {
+      const node = nodes.create(`/${n}`);
+      paths.assign(node, paths.object(node.data));
+    }
+    expect(paths.find(paths.object("/199"))?.data).toBe("/199");
+    expect(compared).toBe(hash ? 1 : 100);
+    // Another length is no comparison, with or without.
+    compared = 0;
+    expect(paths.find(paths.object("/1990"))).toBeUndefined();
+    expect(compared).toBe(0);
+    // Another path that happens to have the same hash.
+    const collision = { path: "/xyz", hash: paths.object("/150").hash };
+    expect(paths.find(collision)).toBeUndefined();
+    expect(compared).toBe(hash ? 1 : 100);
+  }
+});
+
 /** Paths of numbers, such as those of sysctl(3); names are their numerals. */
 const numbers = (freed: number[][]): PathRules<number[]> => ({
   build: (directory, component, offset) => [...directory, ...component.slice(offset)],

@@ -272,6 +272,27 @@ describe("what the kernel is told at the mount", () => {
     });
   });
 
+  test("a root that is no directory is a file", async () => {
+    const only = { ...FILE, size: 5 };
+    const server = createUsermount<object>({
+      name: "single",
+      rootInfo: { type: Vtype.REG, size: 5, device: 0 },
+      node: {
+        lookup: () => null,
+        getattr: () => only,
+        read: (_, into, offset) =>
+          new TextEncoder().encodeInto("hello".slice(offset), into).written,
+      },
+    });
+    server.setRoot(only);
+    await onComfd(server, async ({ kernel, mounted }) => {
+      expect(mounted.args).toMatchObject({ rootVtype: Vtype.REG, rootVsize: 5 });
+      await kernel.open(kernel.root, 1, CALLER);
+      const data = await kernel.read(kernel.root, 1, 100, CALLER);
+      expect(new TextDecoder().decode(data)).toBe("ello");
+    });
+  });
+
   test("handles that NFS has no room for make no mount", async () => {
     const { NFSV2, NFSV3, DYNAMIC } = FhFlags;
     // nfs/nfsproto.h: 32 and 64 bytes, of which the kernel takes 4.
@@ -706,7 +727,12 @@ describe("by hand", () => {
     await onComfd(
       server,
       async ({ kernel }) => {
-        expect(server.maxRequestLength).toBeGreaterThanOrEqual(131072);
+        const room = server.maxRequestLength;
+        expect(room).toBeGreaterThanOrEqual(131072);
+        const tooLong = new Uint8Array(room + 1);
+        expect(() => server.dispatchCreate(tooLong)).toThrow(failing("EMSGSIZE"));
+        // What is no request is due no reply.
+        expect(await server.dispatchCreate(new Uint8Array(8)).exec()).toBeUndefined();
         const serving = serve(server, over);
         expect((await kernel.getattr(kernel.root, CALLER)).va.nlink).toBe(2);
         await kernel.fsync(kernel.root, 1, CALLER);
