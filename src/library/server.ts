@@ -157,8 +157,12 @@ export class UsermountServer<N extends object, S = undefined, P extends Pathlike
   async mount(directory: string, mounting: UsermountMounting = {}): Promise<void> {
     if (this.#state !== "before mount" || this.#mounting) throw new Errno("EBUSY");
     this.#mounting = this.#mount(directory, mounting);
+    enter(this);
     try {
       await this.#mounting;
+    } catch (error) {
+      leave(this);
+      throw error;
     } finally {
       this.#mounting = undefined;
     }
@@ -187,7 +191,6 @@ export class UsermountServer<N extends object, S = undefined, P extends Pathlike
       this.#live = live;
       this.#state = "running";
       live.ended.then(() => this.#ended());
-      enter(this);
       this.#loop.start();
       this.#reporter?.mounted(live.directory);
     } catch (error) {
@@ -202,8 +205,12 @@ export class UsermountServer<N extends object, S = undefined, P extends Pathlike
     return this.#live.ended;
   }
 
-  /** Unmount; a busy mount is detached after `grace` seconds. Rejects with why it cannot be; then it goes on running. */
+  /**
+   * Unmount; a busy mount is detached after `grace` seconds. One that is about to be mounted is unmounted when it is. Rejects with why it
+   * cannot be; then it goes on running.
+   */
   async unmount(grace?: number): Promise<void> {
+    await this.#mounting?.catch(() => {});
     if (this.#state === "running") await this.#unmount(grace);
   }
 

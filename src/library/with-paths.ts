@@ -39,7 +39,8 @@ type Operation = (directory: object, name: string, ...rest: unknown[]) => Awaita
 
 /**
  * The same operations with the path framework around them (PUFFS_FLAG_BUILDPATH): each that is given a name can ask for its path, and
- * what they find, make, rename and take away is kept account of in the nodes.
+ * what they find, make, rename and take away is kept account of in the nodes. A `readdir` that tells nodes along tells nodes without
+ * paths: it should leave them out, so that they are looked up.
  */
 export function withPaths<N extends object, P extends Pathlike>(
   operations: NodeOperations<N>,

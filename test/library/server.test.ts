@@ -681,6 +681,32 @@ test("a signal unmounts, and the program's own listeners hear of it", async () =
   expect(asked).toBe(1);
 });
 
+test("a signal that comes while a mount is under way unmounts it when it is there", async () => {
+  const { server } = minimal();
+  const [end, theirs] = socketPair("stream");
+  process.env.PUFFS_COMFD = String(theirs);
+  unmountOnSignal("SIGUSR2");
+  const mounting = server.mount("somewhere");
+  process.emit("SIGUSR2");
+  await mounting;
+  while (server.state !== "unmounting") await Bun.sleep(1);
+  setNonBlocking(end);
+  const said = new Uint8Array(1 << 16);
+  let length = 0;
+  for (let count = 1; count > 0; length += Math.max(0, count))
+    count = receive(end, said.subarray(length));
+  // Behind the announcement a struct puffs_req, of class UNMOUNT.
+  expect(new DataView(said.buffer).getUint16(length - 56 + 24, true)).toBe(7);
+  closeDescriptor(end);
+  await server.mainloop();
+  const { server: none } = minimal();
+  process.env.PUFFS_COMFD = "nonsense";
+  const failed = none.mount("somewhere");
+  process.emit("SIGUSR2");
+  await expect(failed).rejects.toThrow(/not a descriptor/);
+  expect(none.state).toBe("before mount");
+});
+
 test("what is no signal, or cannot be caught, unmounts nothing", () => {
   for (const signal of ["SIGNAL", "SIGKILL", "SIGSTOP", ""])
     expect(() => unmountOnSignal(signal as NodeJS.Signals)).toThrow(failing("EINVAL"));
