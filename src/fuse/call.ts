@@ -38,6 +38,8 @@ export class FuseCall extends Abortable implements Call {
   pid = 0;
   umask = 0;
   keepsTimes = false;
+  /** Both times of a SETATTR are to be now. */
+  touching = false;
   /** What the request is about; undefined only in rows about the whole file system. */
   vnode!: Vnode;
   /** The second node of link, rename and copy. */
@@ -74,6 +76,7 @@ export class FuseCall extends Abortable implements Call {
     this.file = undefined;
     this.umask = 0;
     this.keepsTimes = false;
+    this.touching = false;
     // Setting a length is a call of the runtime, twenty times as dear as looking.
     if (this.handedOut.length > 0) this.handedOut.length = 0;
     this.opened = false;

@@ -115,6 +115,8 @@ export function setattr(call: FuseCall, argument: Of<typeof wire.SetattrIn>): Ou
   const { valid } = argument;
   if (valid & FattrFlags.FH) useFile(call, argument.fh);
   const changes = changesOf(argument, now);
+  const both = FattrFlags.ATIME_NOW | FattrFlags.MTIME_NOW;
+  call.touching = (valid & both) === both;
   // chown(2) clears set-id bits of all but directories, whoever calls it; Linux sends chown(path, -1, -1) as no change at all.
   const asked =
     valid & ~(FattrFlags.FH | FattrFlags.LOCKOWNER | FattrFlags.KILL_SUIDGID | FattrFlags.CTIME);

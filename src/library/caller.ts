@@ -8,6 +8,14 @@ export function callerOf(call: Call): { readonly pid: number; readonly lwp: numb
   return { pid: call.pid, lwp };
 }
 
+/**
+ * Within `setattr`: whether both times are to be now, as utimes(2) without times asks (VA_UTIMES_NULL), which whoever may write may do. For
+ * `accessTimes`. With write-back Linux does not tell.
+ */
+export function isTouching(call: Call): boolean {
+  return (call as Call & { readonly touching?: boolean }).touching ?? false;
+}
+
 export type SetbackName = keyof typeof Setback;
 
 /** What of a puffs call the reply is made of. */

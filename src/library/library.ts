@@ -4,7 +4,7 @@
  */
 
 export { access, accessChmod, accessChown, accessTimes } from "./access.ts";
-export { callerOf, setback } from "./caller.ts";
+export { callerOf, isTouching, setback } from "./caller.ts";
 export { type Channel, channelOf, type Talkable } from "./channel.ts";
 export { Credential, credentialOf, type Identity } from "./credential.ts";
 export type { Dispatch } from "./dispatch.ts";

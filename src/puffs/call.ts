@@ -53,6 +53,8 @@ export class PuffsCall extends Abortable implements Call, Credentials {
   offset = 0;
   /** What the reply asks of the kernel (PUFFS_SETBACK_*). */
   setbacks = 0;
+  /** Both times of a SETATTR are to be now: VA_UTIMES_NULL. */
+  touching = false;
   /** A good answer is told as an error: see `events` in reply.ts. */
   inverted = false;
   /** Whether nobody waits for an answer. */
@@ -131,6 +133,7 @@ export class PuffsCall extends Abortable implements Call, Credentials {
     this.held.length = 0;
     if (this.handedOut.length > 0) this.handedOut.length = 0;
     this.setbacks = 0;
+    this.touching = false;
     this.inverted = false;
     this.answered = false;
   }

@@ -32,6 +32,7 @@ export function setattr(call: PuffsCall, { va }: Of<typeof a.Setgetattr>): Outco
   const changes = changesOf(va);
   const { size, mode, uid, gid } = changes;
   if (size !== undefined && size < 0) return EINVAL;
+  call.touching = (va.vaflags & VattrFlags.UTIMES_NULL) !== 0;
   if (call.internal) return keep(call, changes, told);
   // There are no file flags (chflags(2)); clearing them all is done.
   if (va.flags !== NO_VALUE && va.flags !== 0)
@@ -39,7 +40,7 @@ export function setattr(call: PuffsCall, { va }: Of<typeof a.Setgetattr>): Outco
   const owned = mode !== undefined || uid !== undefined || gid !== undefined;
   const kept = keptOf(changes, owned);
   const timed = withoutKept(changes, owned);
-  const touching = (va.vaflags & VattrFlags.UTIMES_NULL) !== 0;
+  const { touching } = call;
   const clears = !owned && size !== undefined && !call.privileged;
   const asked = { changes, owned, timed, touching, clears, kept };
   const trusted = call.privileged || call.connection.node.access !== undefined;

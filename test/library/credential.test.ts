@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { access, accessChmod, accessChown, accessTimes } from "../../src/library/access.ts";
-import { callerOf, setback } from "../../src/library/caller.ts";
+import { callerOf, isTouching, setback } from "../../src/library/caller.ts";
 import { Credential, credentialOf } from "../../src/library/credential.ts";
 import { createUsermount } from "../../src/library/server.ts";
 import { S_IFDIR, S_IFREG } from "../../src/mode.ts";
@@ -51,6 +51,7 @@ test("the kernel's credentials have no users and no groups, and may all", () => 
 });
 
 const CALLER = { uid: 1000, gid: 100, groups: [100, 7], pid: 42, lid: 3 };
+const ROOT = { ...CALLER, uid: 0 };
 
 /** A file system on puffs whose operations say what they see of their calls. */
 function watched(see: (call: Call) => void) {
@@ -78,6 +79,7 @@ function watched(see: (call: Call) => void) {
         open: (_, __, call) => see(call),
         remove: (_, __, call) => see(call),
         fsync: (_, __, call) => see(call),
+        setattr: (_, __, call) => see(call),
         mmap: (_, __, call) => see(call),
       },
     },
@@ -136,6 +138,17 @@ test("on FUSE the groups are those of the process", () => {
   // Nobody has this number: 2^22 is the most that Linux gives.
   expect(credentialOf({ uid, gid, pid: 2 ** 22 + 1 } as Call).groups).toEqual([]);
   expect(credentialOf({ uid: 0, gid: 0, pid: 0 } as Call).isKernel).toBe(true);
+});
+
+test("on puffs who touches is told from who sets times, and no call remembers it", async () => {
+  const seen: boolean[] = [];
+  const { kernel } = watched((call) => void seen.push(isTouching(call)));
+  const now = { sec: 7, nsec: 0 };
+  // VA_UTIMES_NULL of sys/vnode.h is 1.
+  await kernel.setattr(kernel.root, { atime: now, mtime: now, vaflags: 1 }, ROOT);
+  await kernel.setattr(kernel.root, { atime: now, mtime: now }, ROOT);
+  await kernel.fsync(kernel.root, 1, ROOT);
+  expect(seen).toEqual([true, false, false]);
 });
 
 test("setbacks are in the reply, where they may be", async () => {

@@ -11,6 +11,7 @@ import {
   Errno,
   type ErrnoName,
   FrameVector,
+  isTouching,
   type Log,
   type PathObject,
   type PuffsFlag,
@@ -217,7 +218,7 @@ export async function netfs(socket: Talkable, flags: readonly PuffsFlag[] = [], 
       (owns ? accessChown(attributes, uid, gid, who) : undefined) ??
       (mode === undefined ? undefined : accessChmod(attributes, mode, who)) ??
       (size === undefined || call.file ? undefined : access(attributes, WRITE, who)) ??
-      (atime || mtime ? accessTimes(attributes, false, who) : undefined)
+      (atime || mtime ? accessTimes(attributes, isTouching(call), who) : undefined)
     );
   }
 

@@ -107,6 +107,12 @@ export async function askForRights(client: Client, remote: FileServer): Promise<
   await expect(member.utimes("/team/ours", time, time)).rejects.toEqual(failing("EPERM"));
   await alice.utimes("/team/ours", time, time);
   expect(remote.entries.get("/team/ours")?.mtime).toEqual(time);
+  // To now whoever may write may set them.
+  await member.utimes("/team/ours", "now", "now");
+  expect(remote.entries.get("/team/ours")?.mtime.sec).toBeGreaterThan(1_000_000_000);
+  await expect(member.utimes("/team/ours", "now", "omit")).rejects.toEqual(failing("EPERM"));
+  await alice.chmod("/team/ours", 0o640);
+  await expect(member.utimes("/team/ours", "now", "now")).rejects.toEqual(failing("EACCES"));
   await expect(bob.unlink("/team/ours")).rejects.toEqual(failing("EACCES"));
   await member.unlink("/team/ours");
 }
