@@ -32,9 +32,12 @@ import { dataOf, FRAMING, frameOf, type Words, wordsOf } from "./protocol.ts";
  * so here.
  */
 
-/** What belongs to a node: whether there is something that the server was not told to make durable. */
+/** What belongs to a node. */
 interface Remote {
+  /** There is something that the server was not told to make durable. */
   dirty: boolean;
+  /** Not everyone may search the directory that it is in: the kernel, which would ask nobody, is not to remember the name. */
+  guarded: boolean;
 }
 
 type Node = PuffsNode<Remote>;
@@ -108,6 +111,8 @@ export async function netfs(socket: Talkable, flags: readonly PuffsFlag[] = [], 
         await ask({ do: "rename", path: path.path, target: target?.path });
         if (replaced) server.nodes.remove(replaced as Node);
       },
+      // With it no kernel checks anything by itself.
+      access: (node, mask, call) => permit(node, mask, call),
       async open(node, file, call) {
         await permit(node, [READ, WRITE, READ | WRITE][file.flags & 3] ?? READ, call);
         if (((await attributesOf(node)).mode & S_IFMT) === S_IFDIR) return;
@@ -183,21 +188,20 @@ export async function netfs(socket: Talkable, flags: readonly PuffsFlag[] = [], 
   function told(node: Node, said: Words) {
     const { mode, uid, gid, size, mtime, ino } = said as unknown as Stat;
     const times = { atime: mtime, mtime, ctime: mtime };
-    node.attributes = { mode, uid, gid, size, ino, nlink: 1, ...times };
+    const own = node.data.guarded ? { entryTimeout: 0 } : {};
+    node.attributes = { mode, uid, gid, size, ino, nlink: 1, ...times, ...own };
     return node.attributes;
   }
 
   const attributesOf = async (node: Node) =>
     node.attributes ?? told(node, await ask({ do: "stat", ...placeOf(node) }));
 
-  /** Only what all may search is left to the kernel's memory, which asks nobody whether one may. */
   function nodeAt(path: PathObject<string>, stat: Stat, directory: Node): Node {
     const known = server.nodes.walk((node) => server.paths.matches(node, path) && node);
-    const node = known ?? server.nodes.create({ dirty: false });
+    const node = known ?? server.nodes.create({ dirty: false, guarded: false });
     if (!known) server.paths.assign(node, path);
-    const open = ((directory.attributes?.mode ?? 0) & 0o111) === 0o111;
-    const attributes = told(node, stat as unknown as Words);
-    node.attributes = open ? attributes : { ...attributes, entryTimeout: 0 };
+    node.data.guarded = ((directory.attributes?.mode ?? 0) & 0o111) !== 0o111;
+    told(node, stat as unknown as Words);
     return node;
   }
 
@@ -271,7 +275,7 @@ export async function netfs(socket: Talkable, flags: readonly PuffsFlag[] = [], 
   if (version !== 1) throw new Errno("EPROTO");
   vector.enableFd(socket, { read: true });
 
-  const root = server.nodes.create({ dirty: false });
+  const root = server.nodes.create({ dirty: false, guarded: false });
   server.setRoot(root, "/");
   return server;
 }
