@@ -3,11 +3,17 @@
  * called, and after so long a time without.
  */
 export class Loop {
+  readonly #failed: (cause: unknown) => void;
   #call: (() => void) | undefined;
   #timeout: number | undefined;
   #timer: Timer | undefined;
   #running = false;
   #scheduled = false;
+
+  /** `failed` gets what the function throws: the mount goes on. */
+  constructor(failed: (cause: unknown) => void) {
+    this.#failed = failed;
+  }
 
   setFunction(call: (() => void) | undefined): void {
     this.#call = call;
@@ -41,7 +47,11 @@ export class Loop {
     this.#scheduled = false;
     if (!this.#running) return;
     this.#arm();
-    this.#call?.();
+    try {
+      this.#call?.();
+    } catch (cause) {
+      this.#failed(cause);
+    }
   }
 
   #arm(): void {

@@ -47,7 +47,7 @@ export class UsermountServer<N extends object, S = undefined, P extends Pathlike
   /** What paths they are known by. Kept with the flag BUILDPATH. */
   readonly paths: Paths<P>;
   readonly #init: UsermountInit<N, S, P>;
-  readonly #loop = new Loop();
+  readonly #loop = new Loop((cause) => this.#log.error("the loop function failed", cause));
   readonly #log: Log;
   #root: N | undefined;
   #state: UsermountState = "before mount";

@@ -91,14 +91,15 @@ export class PuffsServer implements Serving {
     const end = request.subarray(str, length).indexOf(0);
     const text = decodeName(request, str, end < 0 ? length : str + end);
     const code = requestView.getInt32(error, true);
-    const { wishes, vnodes, report } = this.#connection;
+    const { vnodes, report } = this.#connection;
+    const { onError } = this.#connection.wishes.puffs ?? {};
     const fault = {
       operation: names[number] ?? String(number),
       error: errnoName(code) ?? String(code),
       text,
       node: vnodeOf(vnodes, read64(requestView, REQ.cookie))?.node,
     };
-    if (wishes.puffs?.onError) wishes.puffs.onError(fault);
+    if (onError) this.#connection.attempt("onError", () => onError(fault));
     else report(`the kernel refused a reply (${fault.operation}, ${fault.error}): ${text}`);
     return 0;
   }

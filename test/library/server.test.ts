@@ -455,6 +455,27 @@ test("the kernel says what it does not like", async () => {
   ]);
 });
 
+test("what the program's own functions throw is logged, and costs the mount nothing", async () => {
+  const said: string[] = [];
+  const log = { info() {}, warn() {}, error: (line: string) => void said.push(line) };
+  const bug = () => {
+    throw new Error("a bug");
+  };
+  const { server } = minimal({
+    log,
+    onError: bug,
+    node: { lookup: () => root, getattr: () => DIRECTORY },
+  });
+  await onComfd(server, async ({ kernel }) => {
+    server.setLoopFunction(bug);
+    await expect(kernel.lookup(kernel.root, lookup, CALLER)).rejects.toThrow(failing("EPROTO"));
+    while (!said.some((line) => line.startsWith("the loop function"))) await Bun.sleep(1);
+    server.setLoopFunction(undefined);
+    expect((await kernel.getattr(kernel.root, CALLER)).va.nlink).toBe(2);
+  });
+  expect(said).toContain("onError failed");
+});
+
 test("with OPDUMP each operation is told in words", async () => {
   const lines: string[] = [];
   const log = { info: (line: string) => void lines.push(line), warn() {}, error() {} };
