@@ -13,12 +13,13 @@ type Side = keyof Sides;
 
 /**
  * How the messages of a protocol of one's own are read, written and matched: the callbacks of puffs_framev_init. None may wait, and all
- * may be left out by who does not need them.
+ * may be left out by who does not need them. What is thrown while a frame is read and handed out, by `compare`, `gotFrame` and the
+ * callback of `enqueueCb` too, closes the side for reading.
  */
 export interface Framing {
   /**
    * Read at most one frame into the buffer, and answer whether it is whole; called again with the same buffer until it is. `fill` does
-   * most of it. What it throws closes the side for reading. Whoever gets the frame finds the cursor at its beginning. Left out:
+   * most of it. Whoever gets the frame finds the cursor at its beginning. Left out:
    * nothing is read, and no reply can be awaited (EINVAL).
    */
   read?(frame: FrameBuffer, channel: Channel): boolean;

@@ -346,6 +346,24 @@ test("what is begun goes out whole, whatever its sender does with it when it has
   expect(channel.sent).toEqual(["1 begun"]);
 });
 
+test("what is thrown while a frame is handed out ends the reading, with its error", async () => {
+  const broken = () => {
+    throw new Errno("EILSEQ");
+  };
+  for (const [more, given] of [
+    [{ compare: broken }, frame(1, "told")],
+    [{ gotFrame: broken }, frame(0, "news")],
+    [{ read: broken }, frame(1, "told")],
+  ] as const) {
+    const gone: Sides[] = [];
+    const { vector, channel } = start({ ...more, fdNotify: (_, sides) => gone.push(sides) });
+    const reply = outcome(vector.enqueueCc(channel, frame(1, "ask")));
+    await channel.give(given);
+    expect(await reply).toBe("EILSEQ");
+    expect(gone).toEqual([{ read: true, write: false }]);
+  }
+});
+
 test("a channel is added once", () => {
   const { vector, channel } = start();
   expect(() => vector.addFd(channel)).toThrow(expect.objectContaining({ code: "EEXIST" }));
