@@ -5,7 +5,7 @@ import type { ProtocolFault } from "../../src/puffs/exchange.ts";
 import { FhFlags, Vtype } from "../../src/puffs/flags.ts";
 import { connect } from "../../src/puffs/loopback.ts";
 import { kargs } from "../../src/puffs/mount.ts";
-import { codeOf, find, ROOT, rig, system, TIME } from "./rig.ts";
+import { ALICE, codeOf, find, ROOT, rig, system, TIME } from "./rig.ts";
 
 /*
  * What the kernel checks of a reply, and answers with EPROTO and a message of class ERROR, never goes out, whatever a plugin answers:
@@ -143,6 +143,29 @@ describe("a file handle", () => {
   test("that is the kernel's own struct has any", async () => {
     expect(await tell(999, 20, FhFlags.PASSTHROUGH)).toBe("OK");
   });
+});
+
+test("what a handle leads to is a node, and so is what a name does that is looked for again", async () => {
+  const root = { mode: S_IFDIR | 0o777 };
+  const getattr = () => ({ ...ATTRIBUTES, mode: S_IFDIR | 0o777 });
+  let found: unknown = {};
+  const reclaimed: unknown[] = [];
+  const lookup = () => found as object;
+  const reclaim = (node: object) => void reclaimed.push(node);
+  const served = system(
+    { getattr, lookup, reclaim, rename: () => undefined },
+    {
+      fhtonode: () => "node" as never,
+    },
+  );
+  const { kernel, connection } = rig({ ...served, root });
+  expect(await codeOf(kernel.fhtonode(new Uint8Array(8)))).toBe("EIO");
+  const { newnode } = await find(kernel, "a");
+  found = "another";
+  const from = { directory: kernel.root, name: "a", node: newnode };
+  const moved = kernel.rename(from, { directory: kernel.root, name: "b", node: 0 }, ALICE);
+  expect(await codeOf(moved)).toBe("EIO");
+  expect([connection.vnodes.size, ...reclaimed]).toEqual([2]);
 });
 
 test("the kernel finds no fault with a plugin that answers nothing but nonsense", async () => {
