@@ -24,7 +24,7 @@ export class PuffsCall extends Abortable implements Call, Credentials {
   uid = 0;
   gid = 0;
   pid = 0;
-  /** The kernel has applied it, but to links: see `symlink` in request.ts. */
+  /** The kernel has applied it, but to links: see `symlink` in request/make.ts. */
   umask = 0;
   keepsTimes = false;
   /** The superuser, or the kernel itself. */

@@ -6,7 +6,22 @@ import type { PuffsCall } from "./call.ts";
 import { NETBSD } from "./errno.ts";
 import { Vfs, Vn } from "./flags.ts";
 import * as r from "./reply.ts";
-import * as q from "./request.ts";
+import { access, pathconf, print } from "./request/about.ts";
+import { fallocate, fdiscard, fsync, read, readdir, readlink, write } from "./request/data.ts";
+import {
+  deleteextattr,
+  extattrctl,
+  getextattr,
+  listextattr,
+  setextattr,
+} from "./request/extattr.ts";
+import { lookup } from "./request/lookup.ts";
+import { create, link, mkdir, mknod, symlink } from "./request/make.ts";
+import { fhtonode, nodetofh, statvfs, suspend, unmount } from "./request/mount.ts";
+import { close, inactive, open, reclaim } from "./request/open.ts";
+import { remove, rmdir } from "./request/remove.ts";
+import { rename } from "./request/rename.ts";
+import { advlock, poll } from "./request/wait.ts";
 import { setattr } from "./setattr.ts";
 import * as wire from "./structs.ts";
 
@@ -49,7 +64,10 @@ export interface Row {
   readonly parked: boolean;
   /** "No such attribute" has a number of its own. */
   readonly attribute: boolean;
-  /** Serve it. Answers how many bytes of the message are the reply. */
+  /**
+   * Serve it: a function of request/, where it is more than a call. An operation of `needs` is there when it runs. Answers how many bytes of
+   * the message are the reply.
+   */
   readonly run: (call: PuffsCall, argument: never) => Outcome;
 }
 
@@ -99,13 +117,13 @@ const VFS: Partial<Record<keyof typeof Vfs, Unnumbered>> = {
     node: false,
     // Answered in time or not, the file system has ended then.
     parked: true,
-    run: q.unmount,
+    run: unmount,
   }),
   STATVFS: op({
     message: wire.VfsmsgStatvfs,
     otherwise: "df(1) shows zeros",
     node: false,
-    run: q.statvfs,
+    run: statvfs,
   }),
   SYNC: op({
     message: wire.VfsmsgSync,
@@ -121,7 +139,7 @@ const VFS: Partial<Record<keyof typeof Vfs, Unnumbered>> = {
     needs: ["fs.fhtonode"],
     otherwise: "NFS cannot export the mount",
     node: false,
-    run: q.fhtonode,
+    run: fhtonode,
   }),
   VPTOFH: op({
     message: wire.VfsmsgNodetofh,
@@ -129,7 +147,7 @@ const VFS: Partial<Record<keyof typeof Vfs, Unnumbered>> = {
     needs: ["fs.nodetofh"],
     otherwise: "NFS cannot export the mount",
     node: false,
-    run: q.nodetofh,
+    run: nodetofh,
   }),
   EXTATTRCTL: op({
     message: wire.VfsmsgExtattrctl,
@@ -137,7 +155,7 @@ const VFS: Partial<Record<keyof typeof Vfs, Unnumbered>> = {
     needs: ["fs.extattrctl"],
     otherwise: "extattrctl(2) fails with EOPNOTSUPP",
     node: false,
-    run: q.extattrctl,
+    run: extattrctl,
   }),
   SUSPEND: op({
     message: wire.VfsmsgSuspend,
@@ -146,7 +164,7 @@ const VFS: Partial<Record<keyof typeof Vfs, Unnumbered>> = {
     absent: "OK",
     otherwise: "told, not asked",
     node: false,
-    run: q.suspend,
+    run: suspend,
   }),
 };
 
@@ -155,28 +173,28 @@ const VN: Partial<Record<keyof typeof Vn, Unnumbered>> = {
     message: wire.VnmsgLookup,
     in: a.Lookup,
     needs: ["node.lookup"],
-    run: q.lookup,
+    run: lookup,
   }),
   CREATE: op({
     message: wire.VnmsgCreate,
     in: a.Create,
     needs: ["node.create", "node.mknod"],
     otherwise: "open(2) with O_CREAT fails with EOPNOTSUPP",
-    run: q.create,
+    run: create,
   }),
   MKNOD: op({
     message: wire.VnmsgMknod,
     in: a.Mknod,
     needs: ["node.mknod", "node.create"],
     otherwise: REFUSED,
-    run: q.mknod,
+    run: mknod,
   }),
   OPEN: op({
     message: wire.VnmsgOpen,
     in: a.Open,
     asked: ["node.open", "node.close", "node.inactive", "node.setattr"],
     otherwise: "every open is granted",
-    run: q.open,
+    run: open,
   }),
   CLOSE: op({
     message: wire.VnmsgClose,
@@ -184,13 +202,13 @@ const VN: Partial<Record<keyof typeof Vn, Unnumbered>> = {
     needs: ["node.close"],
     absent: "OK",
     otherwise: "close(2) succeeds",
-    run: q.close,
+    run: close,
   }),
   ACCESS: op({
     message: wire.VnmsgAccess,
     in: a.Access,
     otherwise: "mode, owner and group decide",
-    run: q.access,
+    run: access,
   }),
   GETATTR: op({
     message: wire.VnmsgSetgetattr,
@@ -211,14 +229,14 @@ const VN: Partial<Record<keyof typeof Vn, Unnumbered>> = {
     in: a.Rw,
     needs: ["node.read"],
     otherwise: "read(2) fails with EOPNOTSUPP",
-    run: q.read,
+    run: read,
   }),
   WRITE: op({
     message: wire.VnmsgRw,
     in: a.Rw,
     needs: ["node.write"],
     otherwise: "files cannot be opened for writing: EROFS",
-    run: q.write,
+    run: write,
   }),
   POLL: op({
     message: wire.VnmsgPoll,
@@ -226,7 +244,7 @@ const VN: Partial<Record<keyof typeof Vn, Unnumbered>> = {
     needs: ["node.poll"],
     otherwise: "files are always readable and writable",
     parked: true,
-    run: q.poll,
+    run: poll,
   }),
   MMAP: op({
     message: wire.VnmsgMmap,
@@ -242,7 +260,7 @@ const VN: Partial<Record<keyof typeof Vn, Unnumbered>> = {
     needs: ["node.fsync"],
     absent: "OK",
     otherwise: "the kernel writes its pages, and fsync(2) succeeds",
-    run: q.fsync,
+    run: fsync,
   }),
   SEEK: op({
     message: wire.VnmsgSeek,
@@ -255,55 +273,55 @@ const VN: Partial<Record<keyof typeof Vn, Unnumbered>> = {
     in: a.Remove,
     needs: ["node.remove"],
     otherwise: REFUSED,
-    run: q.remove,
+    run: remove,
   }),
   LINK: op({
     message: wire.VnmsgLink,
     in: a.Link,
     needs: ["node.link"],
     otherwise: REFUSED,
-    run: q.link,
+    run: link,
   }),
   RENAME: op({
     message: wire.VnmsgRename,
     in: a.Rename,
     needs: ["node.rename"],
     otherwise: REFUSED,
-    run: q.rename,
+    run: rename,
   }),
   MKDIR: op({
     message: wire.VnmsgMkdir,
     in: a.Mkdir,
     needs: ["node.mkdir"],
     otherwise: REFUSED,
-    run: q.mkdir,
+    run: mkdir,
   }),
   RMDIR: op({
     message: wire.VnmsgRmdir,
     in: a.Rmdir,
     needs: ["node.rmdir"],
     otherwise: REFUSED,
-    run: q.rmdir,
+    run: rmdir,
   }),
   SYMLINK: op({
     message: wire.VnmsgSymlink,
     in: a.Symlink,
     needs: ["node.symlink"],
     otherwise: REFUSED,
-    run: q.symlink,
+    run: symlink,
   }),
   READDIR: op({
     message: wire.VnmsgReaddir,
     in: a.Readdir,
     otherwise: "the directory shows empty",
-    run: q.readdir,
+    run: readdir,
   }),
   READLINK: op({
     message: wire.VnmsgReadlink,
     in: a.Readlink,
     needs: ["node.readlink"],
     otherwise: REFUSED,
-    run: q.readlink,
+    run: readlink,
   }),
   ABORTOP: op({
     message: wire.VnmsgAbortop,
@@ -317,31 +335,31 @@ const VN: Partial<Record<keyof typeof Vn, Unnumbered>> = {
     // What a rename has replaced can only be told so when its last reference is gone.
     asked: ["node.inactive", "node.rename"],
     otherwise: "files end when the kernel forgets the node",
-    run: q.inactive,
+    run: inactive,
   }),
   RECLAIM: op({
     message: wire.VnmsgReclaim,
     in: a.Reclaim,
-    run: q.reclaim,
+    run: reclaim,
   }),
   PRINT: op({
     message: wire.VnmsgPrint,
     needs: ["node.print"],
     otherwise: "the kernel's debugger shows what it knows itself",
-    run: q.print,
+    run: print,
   }),
   PATHCONF: op({
     message: wire.VnmsgPathconf,
     in: a.Pathconf,
     otherwise: "the framework knows some limits; else pathconf(2) fails with EINVAL",
-    run: q.pathconf,
+    run: pathconf,
   }),
   ADVLOCK: op({
     message: wire.VnmsgAdvlock,
     in: a.Advlock,
     needs: ["node.advlock"],
     otherwise: "the kernel keeps locks itself",
-    run: q.advlock,
+    run: advlock,
   }),
   GETEXTATTR: op({
     message: wire.VnmsgGetextattr,
@@ -349,7 +367,7 @@ const VN: Partial<Record<keyof typeof Vn, Unnumbered>> = {
     needs: ["node.getextattr"],
     otherwise: REFUSED,
     attribute: true,
-    run: q.getextattr,
+    run: getextattr,
   }),
   LISTEXTATTR: op({
     message: wire.VnmsgListextattr,
@@ -357,7 +375,7 @@ const VN: Partial<Record<keyof typeof Vn, Unnumbered>> = {
     needs: ["node.listextattr"],
     otherwise: REFUSED,
     attribute: true,
-    run: q.listextattr,
+    run: listextattr,
   }),
   DELETEEXTATTR: op({
     message: wire.VnmsgDeleteextattr,
@@ -365,7 +383,7 @@ const VN: Partial<Record<keyof typeof Vn, Unnumbered>> = {
     needs: ["node.deleteextattr"],
     otherwise: REFUSED,
     attribute: true,
-    run: q.deleteextattr,
+    run: deleteextattr,
   }),
   SETEXTATTR: op({
     message: wire.VnmsgSetextattr,
@@ -373,21 +391,21 @@ const VN: Partial<Record<keyof typeof Vn, Unnumbered>> = {
     needs: ["node.setextattr"],
     otherwise: REFUSED,
     attribute: true,
-    run: q.setextattr,
+    run: setextattr,
   }),
   FALLOCATE: op({
     message: wire.VnmsgFallocate,
     in: a.Fallocate,
     needs: ["node.fallocate"],
     otherwise: "posix_fallocate(2) fails with EOPNOTSUPP",
-    run: q.fallocate,
+    run: fallocate,
   }),
   FDISCARD: op({
     message: wire.VnmsgFdiscard,
     in: a.Fdiscard,
     needs: ["node.fdiscard"],
     otherwise: "fdiscard(2) fails with EOPNOTSUPP",
-    run: q.fdiscard,
+    run: fdiscard,
   }),
 };
 
