@@ -28,6 +28,8 @@ for (const [args, said] of [
   [["-i", "-1"], "-i -1: it is no number"],
   [["-i", "0"], "-i 0: it is no socket"],
   [["-i", "77"], "-i 77: "],
+  [["-f", "-n", "0"], "-n 0: it is no number of mounts"],
+  [["-n", "many"], "-n many: it is no number of mounts"],
 ] as const)
   test(`perfused ${args.join(" ")} ends with EX_USAGE`, async () => {
     const { code, stdout, stderr } = await calledAs("perfused", ...args);
