@@ -21,8 +21,9 @@ export interface Place {
  *
  * Entries with cookies are read lazily, and the cookie is the offset. Entries without are taken all at once when a scan begins
  * at 0, and the offset is their number: what is created or removed meanwhile changes nothing, so that every
- * entry that stays is told exactly once. Who comes back at their end has the listing asked once more. Offsets 0 to 2 are the beginning, after "." and after "..": those
- * of the plugin's entries are moved up by 2.
+ * entry that stays is told exactly once. Who comes back at their end has the listing asked once more.
+ *
+ * Offsets 0 to 2 are the beginning, after "." and after "..": those of the plugin's entries are moved up by 2.
  */
 export class Scan {
   readonly #list: Lister;

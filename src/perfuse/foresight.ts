@@ -27,11 +27,18 @@ export class Foresight {
    * for in the order of the directory. undefined: it must be looked up.
    */
   async find(name: string, room: number, asker: Asker): Promise<PerfuseNode | undefined> {
-    if (this.#nodes.size === 0 && !this.#isOver)
+    if (this.#nodes.size === 0 && !this.#isOver && this.#isKnown)
       await this.#directory.listing.during(async () => {
         if (this.#nodes.size === 0) await this.#turn(room, asker);
       });
     return this.#nodes.has(name) ? this.#take(name) : undefined;
+  }
+
+  /** Whether the daemon lists that way, as far as is known. */
+  get #isKnown(): boolean {
+    return (
+      this.#directory.session.kernel.agreed("DO_READDIRPLUS") && !this.#context.lacks("readdirplus")
+    );
   }
 
   /** What was not taken is given back. */

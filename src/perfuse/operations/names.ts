@@ -78,8 +78,11 @@ async function lookup(
   call: Call,
 ): Promise<PerfuseNode | null | Absent> {
   if (directory.removed) throw ESTALE;
-  const foreseen = await foresee(context, directory, name, call);
-  if (foreseen) return foreseen;
+  if (directory.foresight && requestOf(call) === "READDIRPLUS") {
+    const { limit } = call as Call & { readonly limit: number };
+    const foreseen = await directory.foresight.find(name, limit, call);
+    if (foreseen) return foreseen;
+  }
   const entry = await look(context, directory, name, call);
   if (entry === null) return null;
   if (entry.nodeid === 0) {
@@ -91,19 +94,6 @@ async function lookup(
     throw ESTALE;
   }
   return directory.session.table.keep(entry, directory, name);
-}
-
-/** Our own kernel lists with all that there is to know, and so may the daemon. */
-async function foresee(
-  context: Context,
-  directory: PerfuseNode,
-  name: string,
-  call: Call,
-): Promise<PerfuseNode | undefined> {
-  const { foresight, session } = directory;
-  if (!foresight || requestOf(call) !== "READDIRPLUS") return undefined;
-  if (context.lacks("readdirplus") || !session.kernel.agreed("DO_READDIRPLUS")) return undefined;
-  return foresight.find(name, (call as Call & { readonly limit: number }).limit, call);
 }
 
 /** LOOKUP, which counted if there is an answer; null: no such name. */
