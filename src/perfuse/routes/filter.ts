@@ -97,9 +97,14 @@ export function filterProgram(abis: readonly Abi[], wishes: FilterWishes): Uint8
   return new Uint8Array(bytes.buffer);
 }
 
+/** Whether flags of open(2) are such as /dev/fuse is opened with: for reading and writing, and of what may exist. */
+export function mayOpenDevice(flags: number): boolean {
+  return (flags & OPENING) === O_RDWR;
+}
+
 interface Rule {
   readonly call: CallName;
-  /** The argument that holds open flags: only for reading and writing, and of what may exist, as /dev/fuse is opened. */
+  /** The argument that holds open flags: only those of `mayOpenDevice`. */
   readonly flags?: number;
   readonly verdict: number;
 }
@@ -133,7 +138,7 @@ function rule(number: number, flags: number | undefined, verdict: number): Instr
   if (flags === undefined) return when(number, verdict);
   const tests: Instruction[] = [
     load(ARGS + 8 * flags),
-    [AND, 0, 0, O_ACCMODE | O_EXCL | O_PATH],
+    [AND, 0, 0, OPENING],
     ...when(O_RDWR, verdict),
     load(NUMBER),
   ];
@@ -164,6 +169,7 @@ const O_ACCMODE = 0o3;
 const O_RDWR = 0o2;
 const O_EXCL = 0o200;
 const O_PATH = 0o10000000;
+const OPENING = O_ACCMODE | O_EXCL | O_PATH;
 
 /**
  * The flags of openat2(2) are in memory, which a filter does not see. Who knows the mount calls of Linux 5.2 uses mount(2)

@@ -12,7 +12,7 @@ import {
 import { Waiter } from "../../../ffi/waiter.ts";
 import { messageOf } from "../../failure.ts";
 import { AT_FDCWD, directoryOf, numberIn, pathFrom, textIn } from "./caller.ts";
-import { type CallName, MACHINES } from "./filter.ts";
+import { type CallName, MACHINES, mayOpenDevice } from "./filter.ts";
 
 /** What a daemon under a filter that asks is told. */
 export interface Supervision {
@@ -89,11 +89,15 @@ export class Supervisor {
     else if (returnFromCall(this.#listener, notification.id, 0) && mounts) this.#release();
   }
 
-  /** Once something is mounted no open is ours. */
   #decideOpen(notification: Notification, call: OpenCall): void {
-    const path = this.#socket === undefined ? undefined : this.#textAt(notification, call.path);
+    // Once something is mounted none is ours.
+    if (this.#socket === undefined) {
+      this.#leave(notification);
+      return;
+    }
+    const path = this.#textAt(notification, call.path);
     const flags = this.#flagsOf(notification, call);
-    if (path === undefined || (flags & O_ACCMODE) !== O_RDWR) this.#leave(notification);
+    if (path === undefined || !mayOpenDevice(flags)) this.#leave(notification);
     else if (path === DEVICE) this.#giveSocket(notification, flags);
     else void this.#decideOther(notification, call, path, flags);
   }
@@ -204,6 +208,4 @@ const DEVICE = "/dev/fuse";
 const FUSE_DEVICE = (10 << 8) | 229;
 
 // <asm-generic/fcntl.h>
-const O_ACCMODE = 0o3;
-const O_RDWR = 0o2;
 const O_CLOEXEC = 0o2000000;

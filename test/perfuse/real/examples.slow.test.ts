@@ -30,6 +30,27 @@ withExamples("libfuse's examples", () => {
   );
 
   test(
+    "hello_ll with clone_fd, which no socket has: it goes on without, by every route",
+    async () => {
+      await using on = scratch();
+      const program = await example("hello_ll", on.at("hello_ll"));
+      for (const route of ["fd", "fusermount", "seccomp"]) {
+        const options = `allow_other,route=${route}`;
+        const mount = await hosted([program, "-f", "-o", "clone_fd", "{}"], { options });
+        try {
+          const said = await Promise.all([1, 2, 3, 4].map(() => sh(mount.directory, "cat hello")));
+          expect(said).toEqual(Array(4).fill("Hello World!\n"));
+          expect(mount.output()).toContain("trying to continue without -o clone_fd");
+        } finally {
+          await mount.close();
+        }
+        await nobodyLeft(on.path);
+      }
+    },
+    MINUTE,
+  );
+
+  test(
     "passthrough_fh, which serves all of the machine",
     async () => {
       await using on = scratch();

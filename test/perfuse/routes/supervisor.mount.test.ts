@@ -164,6 +164,8 @@ for path in ["/proc/self/nowhere", "", "x" * 5000]:
 assert libc.syscall({"x86_64": 257, "aarch64": 56}[os.uname().machine], -100, ctypes.c_void_p(8), os.O_RDWR) == -1 and ctypes.get_errno() == errno.EFAULT
 assert libc.syscall(437, -100, b"/dev/fuse", ctypes.c_void_p(8), 24) == -1 and ctypes.get_errno() == errno.EFAULT
 own = openat2(-100, sys.argv[0], os.O_RDWR); assert os.read(own, 1) == b"\\n"
+import stat
+assert stat.S_ISCHR(os.fstat(openat2(-100, "/dev/fuse", os.O_PATH)).st_mode)
 null = os.open("/dev/null", os.O_RDWR); assert os.write(null, b"x") == 1
 made = os.open("made", os.O_RDWR | os.O_CREAT, 0o640); assert os.fstat(made).st_mode & 0o777 == 0o640
 fd = os.open("/dev/fuse", os.O_RDWR); assert mount(sys.argv[1]) == 0
