@@ -34,6 +34,13 @@ export default definePlugin({
       default: true,
       description: "files are made by CREATE where it knows that; else by MKNOD and OPEN",
     },
+    patience: {
+      type: "integer",
+      min: 1,
+      max: 86400,
+      default: 30,
+      description: "seconds until it must begin to serve",
+    },
     restart: {
       type: "boolean",
       description: "when it dies it is started again; else the mount ends",
@@ -43,7 +50,7 @@ export default definePlugin({
     const words = options.daemon?.split(/\s+/).filter((word) => word !== "");
     if (command !== undefined && words !== undefined)
       throw new Error("there are two commands: leave out -o daemon or what follows --");
-    const { route, minor, maxread, access, creat, restart } = options;
+    const { route, minor, maxread, access, creat, patience, restart } = options;
     return hostCommand({
       command: command ?? words ?? [],
       usermount,
@@ -54,6 +61,7 @@ export default definePlugin({
       maxRead: maxread,
       access,
       create: creat,
+      patience: patience * 1000,
       restart,
     });
   },

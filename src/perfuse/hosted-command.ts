@@ -27,6 +27,8 @@ export interface HostedCommand {
   readonly access?: boolean | undefined;
   /** Files are made by CREATE, until the daemon does not know it; left out: true. */
   readonly create?: boolean | undefined;
+  /** Milliseconds until the daemon must answer INIT; left out: 30,000. */
+  readonly patience?: number | undefined;
   /** When the daemon dies it is started again, and the mount stays; left out: the mount ends. */
   readonly restart?: boolean | undefined;
 }

@@ -19,6 +19,7 @@ export async function superviseCommand(options: HostedCommand): Promise<FileSyst
       create: options.create,
       minor: plan.minor,
       maxRead: plan.maxRead,
+      patience: options.patience,
       report: (message, cause) => options.log.error(`${daemon.name}: ${message}`, cause),
     }),
   );
@@ -113,7 +114,7 @@ async function greeted<T>(daemon: Daemon, greet: () => Promise<T>): Promise<T> {
       code === "ENOTCONN"
         ? (await obituary(daemon)).line
         : code === "ETIMEDOUT"
-          ? `${daemon.name} does not begin to serve; does it mount on ${PLACE}?`
+          ? `${daemon.name} does not begin to serve; does it mount on ${PLACE}? -o patience gives it longer`
           : `${daemon.name} does not serve: ${messageOf(error)}`;
     await daemon.stop();
     throw new Failure(reason);

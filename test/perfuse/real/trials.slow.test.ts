@@ -265,25 +265,39 @@ for (const [signal, flags] of [
     },
   );
 
-withPrograms("one that never mounts is given up after half a minute, with a line", [], async () => {
+withPrograms("one that never mounts is given up, with a line", [], async () => {
   await using on = scratch();
   await using at = place();
-  const { server, said } = starting(at.directory, [
-    "sh",
-    "-c",
-    'sh -c "sleep 600" "$0"; exit',
-    on.path,
-    "{}",
-  ]);
-  try {
-    await ended(server, 50_000);
-    expect(server.exitCode).toBe(32);
-    expect(said()).toContain("sh does not begin to serve; does it mount on {}?\n");
-  } finally {
-    server.kill("SIGKILL");
+  const before = privateDirectories();
+  for (const route of ["fd", "fusermount", "seccomp"]) {
+    const command = ["sh", "-c", 'sh -c "sleep 600" "$0"; exit', on.path, "{}"];
+    const options = `patience=1,route=${route}`;
+    const { server, said } = starting(at.directory, command, ["-f", "-o", options]);
+    try {
+      await ended(server);
+      expect(server.exitCode).toBe(32);
+      expect(said()).toEndWith(
+        "puffs: perfuse did not start: sh does not begin to serve; does it mount on {}? -o patience gives it longer\n",
+      );
+    } finally {
+      server.kill("SIGKILL");
+    }
+    await at.nothingLeft();
+    await nobodyLeft(on.path);
   }
-  await at.nothingLeft();
-  await nobodyLeft(on.path);
+  expect(privateDirectories()).toEqual(before);
+});
+
+withPrograms("one that is slow is waited for", SQUASHFUSE, async () => {
+  await using on = scratch();
+  const [word = "", ...rest] = await image(on, "-f");
+  const command = ["sh", "-c", 'sleep 2; exec "$@"', "sh", word, ...rest];
+  const mount = await mounted("perfuse", { command, options: "allow_other,patience=20" });
+  try {
+    expect(await sh(mount.directory, "cat file")).toBe("hello\n");
+  } finally {
+    await mount.close();
+  }
 });
 
 /** A server that may never come to mount. */
@@ -303,7 +317,7 @@ function starting(
 }
 
 /** The end of a server, its output read. */
-async function ended(server: ChildProcess, within = 20_000): Promise<void> {
+async function ended(server: ChildProcess): Promise<void> {
   if (server.exitCode !== null || server.signalCode !== null) return;
-  await once(server, "close", { signal: AbortSignal.timeout(within) });
+  await once(server, "close", { signal: AbortSignal.timeout(20_000) });
 }
