@@ -93,7 +93,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     endGroup(child, "SIGTERM");
     passage.close();
   };
-  process.once("exit", abandon);
+  running.add(abandon);
   exit.then(async ({ code }) => {
     // It may have left one in the background that is about to come.
     if (code === 0) await Bun.sleep(FORSAKEN);
@@ -107,7 +107,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }
     passage.started?.(listener);
   } catch (error) {
-    process.off("exit", abandon);
+    running.delete(abandon);
     endGroup(child, "SIGKILL");
     passage.close();
     closeDescriptor(ours);
@@ -121,11 +121,17 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     exit,
     async stop() {
       await end(child, exit, inode);
-      process.off("exit", abandon);
+      running.delete(abandon);
       passage.close();
     },
   };
 }
+
+/** What is to be done for each daemon if this process exits before it was stopped. */
+const running = new Set<() => void>();
+process.on("exit", () => {
+  for (const abandon of running) abandon();
+});
 
 const PASSAGES: Readonly<Record<RouteName, (context: PassageContext) => Passage>> = {
   fd: devFdPassage,
@@ -176,7 +182,7 @@ async function end(child: ChildProcess, exit: Promise<unknown>, inode: number): 
     // One that was stopped hears nothing but the second.
     if (signal !== undefined)
       for (const each of [signal, "SIGCONT"] as const) {
-        if (!ended) endGroup(child, each);
+        endGroup(child, each);
         for (const pid of holders()) send(pid, each);
       }
     const until = performance.now() + patience;
@@ -203,9 +209,9 @@ const FORSAKEN = 5000;
 /** Lines with which a daemon says why it ends. More is a manual, or a stack. */
 const MOST_WORDS = 6;
 
-/** What was started, and what that has started and kept with it: it leads a group, see setsid(2). */
-function endGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
-  if (pid !== undefined) send(-pid, signal);
+/** What was started, and what that has started and kept with it: it leads a group, see setsid(2). Once it has ended its number may be another's. */
+function endGroup({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signals): void {
+  if (pid !== undefined && exitCode === null && signalCode === null) send(-pid, signal);
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {
