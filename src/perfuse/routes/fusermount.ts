@@ -70,10 +70,10 @@ function namespace(): string[] {
   return ["/usr/bin/env", "unshare", ...own, "--mount", "--propagation", "private", "--"];
 }
 
-/** Where the libraries look for a fusermount before they look along PATH, as far as there is one. */
+/** Where the libraries, and mergerfs' own, look for a fusermount before they look along PATH, as far as there is one. */
 function standIns(): string[] {
   const paths = ["/usr/bin", "/bin", "/usr/local/bin"].flatMap((folder) =>
-    NAMES.map((name) => `${folder}/${name}`),
+    [...NAMES, "mergerfs-fusermount"].map((name) => `${folder}/${name}`),
   );
   return [...new Set(paths.filter(existsSync).map((path) => realpathSync(path)))];
 }

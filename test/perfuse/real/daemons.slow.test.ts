@@ -153,18 +153,25 @@ for (const route of ["seccomp", "fusermount"])
     });
   });
 
-withPrograms("mergerfs of two directories", ["mergerfs"], async () => {
-  await using on = scratch();
-  await on.sh("mkdir one two && echo 1 > one/a && echo 2 > two/b");
-  const command = ["mergerfs", "-f", "-o", "category.create=ff", `${on.at("one")}:${on.at("two")}`];
-  await through(on, [...command, "{}"], ROOT_ROUTE, async (m) => {
-    expect(await sh(m.directory, "ls; cat a b && mv b c && rm a && cat c && rm c")).toBe(
-      "a\nb\n1\n2\n2\n",
-    );
-    await readWrite(m);
+for (const route of ["seccomp", "fusermount"])
+  withPrograms(`mergerfs of two directories, route=${route}`, ["mergerfs"], async () => {
+    await using on = scratch();
+    await on.sh("mkdir one two && echo 1 > one/a && echo 2 > two/b");
+    const command = [
+      "mergerfs",
+      "-f",
+      "-o",
+      "category.create=ff",
+      `${on.at("one")}:${on.at("two")}`,
+    ];
+    await through(on, [...command, "{}"], `${ROOT_ROUTE},route=${route}`, async (m) => {
+      expect(await sh(m.directory, "ls; cat a b && mv b c && rm a && cat c && rm c")).toBe(
+        "a\nb\n1\n2\n2\n",
+      );
+      await readWrite(m);
+    });
+    expect(await on.sh("ls one two")).toBe("one:\n\ntwo:\n");
   });
-  expect(await on.sh("ls one two")).toBe("one:\n\ntwo:\n");
-});
 
 withPrograms("unionfs, copying on write", ["unionfs"], async () => {
   await using on = scratch();
