@@ -99,43 +99,64 @@ for (const route of ["seccomp", "fusermount"])
     await through(on, ["bindfs", "-f", on.at("src"), "{}"], options, readWrite);
   });
 
-withPrograms("fuse2fs on an image", ["fuse2fs", "mke2fs", "e2fsck"], async () => {
-  await using on = scratch();
-  await on.sh("truncate -s 16M image && mke2fs -q -F -t ext4 image");
-  await through(on, ["fuse2fs", "-f", on.at("image"), "{}"], ROOT_ROUTE, async (m) => {
-    await readWrite(m);
-    await sh(
-      m.directory,
-      "mkdir kept && echo kept > kept/file && head -c 2000000 /dev/zero > zeros",
+for (const route of ["seccomp", "fusermount"])
+  withPrograms(`fuse2fs on an image, route=${route}`, ["fuse2fs", "mke2fs", "e2fsck"], async () => {
+    await using on = scratch();
+    await on.sh("truncate -s 16M image && mke2fs -q -F -t ext4 image");
+    await through(
+      on,
+      ["fuse2fs", "-f", on.at("image"), "{}"],
+      `${ROOT_ROUTE},route=${route}`,
+      async (m) => {
+        await readWrite(m);
+        await sh(
+          m.directory,
+          "mkdir kept && echo kept > kept/file && head -c 2000000 /dev/zero > zeros",
+        );
+      },
+    );
+    expect(await on.sh("e2fsck -fn image 2>/dev/null | tail -1")).toContain("image: ");
+    expect(await on.sh("debugfs -R 'cat kept/file' image 2>/dev/null")).toBe("kept\n");
+  });
+
+for (const route of ["seccomp", "fusermount"])
+  withPrograms(`archivemount, route=${route}`, ["archivemount", "tar"], async () => {
+    await using on = scratch();
+    await on.sh("mkdir src && echo packed > src/file && tar cf a.tar -C src file");
+    await through(
+      on,
+      ["archivemount", "-f", on.at("a.tar"), "{}"],
+      `${ROOT_ROUTE},route=${route}`,
+      async (m) => {
+        expect(await sh(m.directory, "cat file")).toBe("packed\n");
+        await sh(m.directory, "echo added > more");
+      },
+    );
+    expect(await on.sh("tar xOf a.tar ./more 2>/dev/null || tar xOf a.tar more")).toBe("added\n");
+  });
+
+for (const route of ["seccomp", "fusermount"])
+  withPrograms(`fuse-zip, route=${route}`, ["fuse-zip", "zip", "unzip"], async () => {
+    await using on = scratch();
+    await on.sh("mkdir src && seq 50000 > src/file && cd src && zip -q ../a.zip file");
+    await through(
+      on,
+      ["fuse-zip", "-f", on.at("a.zip"), "{}"],
+      `${ROOT_ROUTE},route=${route}`,
+      async (m) => {
+        await sh(m.directory, `cmp file "$1"`, on.at("src/file"));
+        expect(
+          await sh(
+            m.directory,
+            "mkdir d && cp file d/copy && mv file moved && cmp moved d/copy; ls",
+          ),
+        ).toBe("d\nmoved\n");
+      },
+    );
+    expect(await on.sh("unzip -p a.zip d/copy | cmp - src/file && unzip -Z1 a.zip | sort")).toBe(
+      "d/\nd/copy\nmoved\n",
     );
   });
-  expect(await on.sh("e2fsck -fn image 2>/dev/null | tail -1")).toContain("image: ");
-  expect(await on.sh("debugfs -R 'cat kept/file' image 2>/dev/null")).toBe("kept\n");
-});
-
-withPrograms("archivemount", ["archivemount", "tar"], async () => {
-  await using on = scratch();
-  await on.sh("mkdir src && echo packed > src/file && tar cf a.tar -C src file");
-  await through(on, ["archivemount", "-f", on.at("a.tar"), "{}"], ROOT_ROUTE, async (m) => {
-    expect(await sh(m.directory, "cat file")).toBe("packed\n");
-    await sh(m.directory, "echo added > more");
-  });
-  expect(await on.sh("tar xOf a.tar ./more 2>/dev/null || tar xOf a.tar more")).toBe("added\n");
-});
-
-withPrograms("fuse-zip", ["fuse-zip", "zip", "unzip"], async () => {
-  await using on = scratch();
-  await on.sh("mkdir src && seq 50000 > src/file && cd src && zip -q ../a.zip file");
-  await through(on, ["fuse-zip", "-f", on.at("a.zip"), "{}"], ROOT_ROUTE, async (m) => {
-    await sh(m.directory, `cmp file "$1"`, on.at("src/file"));
-    expect(
-      await sh(m.directory, "mkdir d && cp file d/copy && mv file moved && cmp moved d/copy; ls"),
-    ).toBe("d\nmoved\n");
-  });
-  expect(await on.sh("unzip -p a.zip d/copy | cmp - src/file && unzip -Z1 a.zip | sort")).toBe(
-    "d/\nd/copy\nmoved\n",
-  );
-});
 
 for (const route of ["seccomp", "fusermount"])
   withPrograms(`encfs, route=${route}`, ["encfs"], async () => {
@@ -173,53 +194,61 @@ for (const route of ["seccomp", "fusermount"])
     expect(await on.sh("ls one two")).toBe("one:\n\ntwo:\n");
   });
 
-withPrograms("unionfs, copying on write", ["unionfs"], async () => {
-  await using on = scratch();
-  await on.sh("mkdir top below && seq 50000 > below/file");
-  const branches = `${on.at("top")}=RW:${on.at("below")}=RO`;
-  await through(
-    on,
-    ["unionfs", "-f", "-o", "cow,hide_meta_files", branches, "{}"],
-    ROOT_ROUTE,
-    async (m) => {
-      await sh(
-        m.directory,
-        "seq 50000 | cmp - file && echo more >> file && tail -1 file && mv file f",
-      );
-      await sh(m.directory, "rm f");
-      await readWrite(m);
+for (const route of ["seccomp", "fusermount"])
+  withPrograms(`unionfs, copying on write, route=${route}`, ["unionfs"], async () => {
+    await using on = scratch();
+    await on.sh("mkdir top below && seq 50000 > below/file");
+    const branches = `${on.at("top")}=RW:${on.at("below")}=RO`;
+    await through(
+      on,
+      ["unionfs", "-f", "-o", "cow,hide_meta_files", branches, "{}"],
+      `${ROOT_ROUTE},route=${route}`,
+      async (m) => {
+        await sh(
+          m.directory,
+          "seq 50000 | cmp - file && echo more >> file && tail -1 file && mv file f",
+        );
+        await sh(m.directory, "rm f");
+        await readWrite(m);
+      },
+    );
+    expect(await on.sh("seq 50000 | cmp - below/file; ls -A top")).toBe(".unionfs-fuse\n");
+  });
+
+for (const route of ["seccomp", "fusermount"])
+  withPrograms(
+    `exfat-fuse on an image, route=${route}`,
+    ["mount.exfat-fuse", "mkfs.exfat", "fsck.exfat"],
+    async () => {
+      await using on = scratch();
+      await on.sh("truncate -s 16M image && mkfs.exfat image");
+      // It has no foreground but that of debugging; in the background it is served as well.
+      const command = ["mount.exfat-fuse", on.at("image"), "{}"];
+      await through(on, command, `${ROOT_ROUTE},route=${route}`, async (m) => {
+        await readWrite(m);
+        await sh(m.directory, "seq 100000 > kept && mv kept file");
+      });
+      expect(await on.sh("fsck.exfat -n image")).toContain("clean");
+      await through(on, [...command], `${ROOT_ROUTE},route=${route}`, async (m) => {
+        expect(await sh(m.directory, "ls; seq 100000 | cmp - file")).toBe("file\n");
+      });
     },
   );
-  expect(await on.sh("seq 50000 | cmp - below/file; ls -A top")).toBe(".unionfs-fuse\n");
-});
 
-withPrograms(
-  "exfat-fuse on an image",
-  ["mount.exfat-fuse", "mkfs.exfat", "fsck.exfat"],
-  async () => {
+for (const route of ["seccomp", "fusermount"])
+  withPrograms(`fuseiso, route=${route}`, ["fuseiso", "genisoimage"], async () => {
     await using on = scratch();
-    await on.sh("truncate -s 16M image && mkfs.exfat image");
-    // It has no foreground but that of debugging; in the background it is served as well.
-    const command = ["mount.exfat-fuse", on.at("image"), "{}"];
-    await through(on, command, ROOT_ROUTE, async (m) => {
-      await readWrite(m);
-      await sh(m.directory, "seq 100000 > kept && mv kept file");
-    });
-    expect(await on.sh("fsck.exfat -n image")).toContain("clean");
-    await through(on, [...command], ROOT_ROUTE, async (m) => {
-      expect(await sh(m.directory, "ls; seq 100000 | cmp - file")).toBe("file\n");
-    });
-  },
-);
-
-withPrograms("fuseiso", ["fuseiso", "genisoimage"], async () => {
-  await using on = scratch();
-  await on.sh("mkdir -p src/d && seq 100000 > src/d/file && genisoimage -quiet -R -o image src");
-  await through(on, ["fuseiso", "-n", on.at("image"), "{}", "-f"], ROOT_ROUTE, async (m) => {
-    expect(await sh(m.directory, `ls; cmp d/file "$1/d/file"`, on.at("src"))).toBe("d\n");
-    await expect(sh(m.directory, "touch new")).rejects.toThrow();
+    await on.sh("mkdir -p src/d && seq 100000 > src/d/file && genisoimage -quiet -R -o image src");
+    await through(
+      on,
+      ["fuseiso", "-n", on.at("image"), "{}", "-f"],
+      `${ROOT_ROUTE},route=${route}`,
+      async (m) => {
+        expect(await sh(m.directory, `ls; cmp d/file "$1/d/file"`, on.at("src"))).toBe("d\n");
+        await expect(sh(m.directory, "touch new")).rejects.toThrow();
+      },
+    );
   });
-});
 
 for (const route of ["auto", "fusermount", "seccomp"])
   withPrograms(`gocryptfs, route=${route}`, ["gocryptfs"], async () => {
