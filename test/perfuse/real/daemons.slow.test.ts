@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { existsSync, writeFileSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import { until } from "../../support/mounted.ts";
 import { folder, ROOT_ROUTE, readWrite, scratch, sh, through, withPrograms } from "./support.ts";
 
@@ -7,6 +7,9 @@ import { folder, ROOT_ROUTE, readWrite, scratch, sh, through, withPrograms } fro
  * Daemons as the distribution has them, each by the route that is picked for it and by the others that it can take. What a daemon serves
  * is looked at with the programs that made it.
  */
+
+/** Bytes of what `seq 50000` prints. */
+const SEQUENCE = 288_894;
 
 for (const route of ["auto", "fusermount", "seccomp"])
   withPrograms(`squashfuse, route=${route}`, ["squashfuse", "mksquashfs"], async () => {
@@ -129,10 +132,13 @@ for (const route of ["seccomp", "fusermount"])
       `${ROOT_ROUTE},route=${route}`,
       async (m) => {
         expect(await sh(m.directory, "cat file")).toBe("packed\n");
-        await sh(m.directory, "echo added > more");
+        await sh(m.directory, "seq 50000 > more && mv file moved && cat moved");
       },
     );
-    expect(await on.sh("tar xOf a.tar ./more 2>/dev/null || tar xOf a.tar more")).toBe("added\n");
+    expect(await on.sh("mkdir out && tar xf a.tar -C out && ls out && cat out/moved")).toBe(
+      "more\nmoved\npacked\n",
+    );
+    await on.sh("seq 50000 | cmp - out/more");
   });
 
 for (const route of ["seccomp", "fusermount"])
@@ -291,11 +297,14 @@ for (const verb of ["mount", "mount2"])
     ];
     const options = `${ROOT_ROUTE},restart`;
     await through(on, command, options, async (m) => {
-      expect(await sh(m.directory, "cat file && echo new > other && cat other")).toBe(
-        "remote\nnew\n",
-      );
+      const work =
+        "cat file && mv file moved && seq 50000 > other && seq 50000 | cmp - other && ls";
+      expect(await sh(m.directory, work)).toBe("remote\nmoved\nother\n");
       // It brings what was written to its remote in its own time.
-      await until(() => existsSync(on.at("src/other")), "what was written");
+      const size = () => statSync(on.at("src/other"), { throwIfNoEntry: false })?.size;
+      await until(() => size() === SEQUENCE, "what was written");
     });
-    expect(await on.sh("cat src/other")).toBe("new\n");
+    expect(await on.sh("cat src/moved && seq 50000 | cmp - src/other && ls src")).toBe(
+      "remote\nmoved\nother\n",
+    );
   });
