@@ -21,8 +21,6 @@ export class Waiter {
   readonly #answer = shared(1);
   readonly #count = shared(1);
   readonly #set = shared(2 * CAPACITY);
-  readonly #phase = shared(1);
-  #calls = 0;
   #requested = 0;
   #answered = 0;
   #listening = false;
@@ -30,9 +28,10 @@ export class Waiter {
   #ready: (() => void) | null = null;
 
   /**
-   * Starts the thread. `reads`: `read` and `either` will be called, by this thread. Throws SystemError if there is no descriptor left.
+   * Starts the thread. `reads`: `read` and `either` will be called, by this thread. `hurries`: when a descriptor is ready these calls
+   * are ended at once, of whichever waiter they are, so that `ready` is called soon. Throws SystemError if there is no descriptor left.
    */
-  constructor({ reads = false } = {}) {
+  constructor({ reads = false, hurries = false } = {}) {
     this.#bell = check(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
     this.#worker = startThread(program);
     this.#worker.addEventListener("close", () => closeDescriptor(this.#bell));
@@ -43,8 +42,9 @@ export class Waiter {
       answer: this.#answer,
       count: this.#count,
       set: this.#set,
-      phase: this.#phase,
+      phase,
       reader: reads ? interruptible() : undefined,
+      hurried: hurries ? interruptible() : undefined,
     };
     this.#worker.postMessage(orders);
   }
@@ -73,23 +73,18 @@ export class Waiter {
    * and then sleep. To be called between a `ready` and the next `wait`: at other times nobody ends it.
    */
   read(fd: number, buffer: Uint8Array): number {
-    this.#turnPhase();
+    turnPhase();
     const result = receive(fd, buffer);
-    this.#turnPhase();
+    turnPhase();
     return result;
   }
 
   /** The same for `waitEither`: 0 when it was ended. */
   either(first: number, second: number, writing: boolean): number {
-    this.#turnPhase();
+    turnPhase();
     const result = waitEither(first, second, writing, Infinity);
-    this.#turnPhase();
+    turnPhase();
     return result;
-  }
-
-  #turnPhase(): void {
-    this.#calls = (this.#calls + 1) | 0;
-    Atomics.store(this.#phase, 0, this.#calls);
   }
 
   /**
@@ -143,6 +138,15 @@ export class Waiter {
 }
 
 const CAPACITY = 64;
+
+/** Of this thread: odd while it is in a call that may wait, another number each time. */
+const phase = shared(1);
+let calls = 0;
+
+function turnPhase(): void {
+  calls = (calls + 1) | 0;
+  Atomics.store(phase, 0, calls);
+}
 
 // <sys/eventfd.h> and <poll.h>, the same on x86-64 and arm64
 const EFD_CLOEXEC = 0o2000000;

@@ -22,10 +22,12 @@ export interface Orders {
   phase: Int32Array;
   /** How such a call is ended; undefined if there are none. */
   reader: Interruptible | undefined;
+  /** Likewise, if it is to be ended as soon as a descriptor is ready. */
+  hurried: Interruptible | undefined;
 }
 
 parentPort?.once("message", (orders: Orders) => {
-  const { library, bell, request, answer, count, set, phase, reader } = orders;
+  const { library, bell, request, answer, count, set, phase, reader, hurried } = orders;
   const libc = dlopen(library, {
     poll: { args: ["ptr", FFIType.u64_fast, "i32"], returns: "i32" },
     read: { args: ["i32", "ptr", FFIType.u64_fast], returns: "i32" },
@@ -41,6 +43,14 @@ parentPort?.once("message", (orders: Orders) => {
       const now = Atomics.load(phase, 0);
       if (now === seen && now % 2 !== 0) pthread_kill(thread as Pointer, signal);
       seen = now;
+    }
+  };
+
+  /** Until the main thread has heard, or for a moment, no call of it waits: it hears between calls. */
+  const hurry = (answered: number, { thread, signal }: Interruptible) => {
+    for (let tries = 0; tries < TRIES; tries++) {
+      if (Atomics.load(phase, 0) % 2 !== 0) pthread_kill(thread as Pointer, signal);
+      if (Atomics.wait(request, 0, answered, SOON) !== "timed-out") return;
     }
   };
 
@@ -66,6 +76,7 @@ parentPort?.once("message", (orders: Orders) => {
     answered = current;
     Atomics.store(answer, 0, current);
     Atomics.notify(answer, 0);
+    if (hurried) hurry(answered, hurried);
   }
   libc.close();
 });
@@ -73,3 +84,6 @@ parentPort?.once("message", (orders: Orders) => {
 const POLLIN = 0x1;
 /** Milliseconds between two looks at the main thread: all that it does besides reading waits for up to two of them. */
 const LOOK = 1;
+/** Milliseconds between two tries to end a call, and how many there are. */
+const SOON = 0.1;
+const TRIES = 20;

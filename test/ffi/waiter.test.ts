@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +10,7 @@ import { Waiter } from "../../ffi/waiter.ts";
 const byte = Uint8Array.of(1);
 const cleanups: (() => void)[] = [];
 
-function makeWaiter(options?: { reads: boolean }): Waiter {
+function makeWaiter(options?: { reads?: boolean; hurries?: boolean }): Waiter {
   const waiter = new Waiter(options);
   cleanups.push(() => waiter.close());
   return waiter;
@@ -284,3 +285,22 @@ test("the threads are part of a compiled binary", async () => {
     rmSync(directory, { recursive: true });
   }
 }, 90_000);
+
+test("one that hurries ends the calls that wait, of another, when a descriptor is ready", async () => {
+  const reading = makeWaiter({ reads: true });
+  const hurrying = makeWaiter({ hurries: true });
+  for (let round = 0; round < 20; round++) {
+    const [silent, quiet] = makePair();
+    const [a, b] = makePair();
+    // Nobody else ends the call: the waiter that reads has not been ready yet. This is for when it is not ended at all.
+    const late = spawn("sh", ["-c", "sleep 5; echo >&3"], {
+      stdio: ["ignore", "ignore", "ignore", quiet],
+    });
+    const heard = ready(hurrying, b);
+    send(a, byte, 1);
+    expect(reading.read(silent, new Uint8Array(1))).toBe(-EINTR);
+    await heard;
+    late.kill("SIGKILL");
+    receive(b, new Uint8Array(1));
+  }
+});

@@ -27,7 +27,7 @@ export interface Supervision {
 export class Supervisor {
   readonly #listener: number;
   readonly #supervision: Supervision;
-  readonly #waiter = new Waiter();
+  readonly #waiter = new Waiter({ hurries: true });
   #socket: number | undefined;
   #closed = false;
 
