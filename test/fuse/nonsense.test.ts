@@ -1,44 +1,24 @@
 import { describe, expect, test } from "bun:test";
 import { OPS } from "../../src/fuse/ops.ts";
 import { DIRECTORY, everything, FILE, type Ids, REQUESTS, subject } from "../support/everything.ts";
+import {
+  NO_COUNT,
+  NO_LISTING,
+  NO_LOCK,
+  NO_NAME,
+  NO_NODE,
+  NO_ATTRIBUTES as NO_OWN_ATTRIBUTES,
+  NO_STATISTICS,
+} from "../support/nonsense.ts";
 import { errorOf, type Part, viewOf, Wire } from "../support/wire.ts";
 
 const EIO = 5;
 const EACCES = 13;
 
-/** Not a number that counts bytes, nor one of the operation's other answers. */
-const NO_COUNT = [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, "5", null, {}, 5n];
-const NO_NODE = [undefined, "node", 7, true, () => {}, Symbol("node")];
-const NO_TIME = [undefined, null, 5, {}, { sec: 1.5, nsec: 0 }, { sec: 0, nsec: 1e9 }];
-const NO_LISTING = [undefined, null, 7, {}, [null], [{}], [{ name: 7 }], [undefined]];
-const NO_NAME = ["", "a/b", "/", "nul\0", ".", "..", "x".repeat(256), "é".repeat(128), "\ud800"];
-
-const wrongAttributes = [
-  undefined,
-  null,
-  5,
-  "attributes",
-  {},
-  ...[-1, 1.5, Number.NaN, 2 ** 53, "5", 5n].map((size) => ({ ...FILE, size })),
-  ...[0, -1, 0o644, 0o030000, 0o2100644, Number.NaN].map((mode) => ({ ...FILE, mode })),
-  ...[-1, 2 ** 32, 0.5].flatMap((n) => [
-    { ...FILE, nlink: n },
-    { ...FILE, uid: n },
-    { ...FILE, gid: n },
-    { ...FILE, rdev: n },
-    { ...FILE, blksize: n },
-  ]),
-  ...[0, -1, 2 ** 53].map((ino) => ({ ...FILE, ino })),
-  ...[-1, 0.5].map((blocks) => ({ ...FILE, blocks })),
-  ...NO_TIME.flatMap((time) => [
-    { ...FILE, atime: time },
-    { ...FILE, mtime: time },
-    { ...FILE, ctime: time },
-  ]),
+const NO_ATTRIBUTES = [
+  ...NO_OWN_ATTRIBUTES,
   ...[-1, Number.NaN, "1"].map((attrTimeout) => ({ ...FILE, attrTimeout })),
 ];
-
-const noLock = { type: "read", start: 0, end: 9, pid: 1 };
 
 /** By opcode: the operation, and answers that it must not give. */
 const WRONG: readonly (readonly [
@@ -47,16 +27,16 @@ const WRONG: readonly (readonly [
   answers: readonly unknown[],
 ])[] = [
   [1, "lookup", NO_NODE],
-  [1, "getattr", [...wrongAttributes, { ...FILE, entryTimeout: -1 }]],
-  [3, "getattr", wrongAttributes],
-  [4, "setattr", wrongAttributes.slice(1)],
+  [1, "getattr", [...NO_ATTRIBUTES, { ...FILE, entryTimeout: -1 }]],
+  [3, "getattr", NO_ATTRIBUTES],
+  [4, "setattr", NO_ATTRIBUTES.slice(1)],
   [5, "readlink", [undefined, null, 7, "", "nul\0", "x".repeat(4096), new Uint8Array(3)]],
   [6, "symlink", [null, ...NO_NODE]],
   [8, "mknod", [null, ...NO_NODE]],
   [9, "mkdir", [null, ...NO_NODE]],
   [15, "read", [...NO_COUNT, undefined, 4097]],
   [16, "write", [...NO_COUNT, undefined, 6]],
-  [17, "fs.statvfs", [undefined, null, 7, {}, ...statistics()]],
+  [17, "fs.statvfs", [undefined, null, 7, {}, ...NO_STATISTICS]],
   [22, "getextattr", [undefined, null, "value", 5, [1, 2]]],
   [23, "listextattr", [undefined, null, 5, {}, [5], [""], ["nul\0"]]],
   [28, "readdir", [...NO_LISTING, ...NO_NAME.map((name) => [{ name }])]],
@@ -64,9 +44,7 @@ const WRONG: readonly (readonly [
   [28, "readdir", [0, -1, 1.5].map((ino) => [{ name: "a", ino }])],
   [44, "readdir", [...NO_LISTING, [{ name: "a", node: 7 }], [{ name: "a", node: "b" }]]],
   [44, "lookup", NO_NODE],
-  [31, "advlock", [undefined, null, 5, "read", { type: "read" }, { ...noLock, type: "toString" }]],
-  [31, "advlock", [-1, 0.5, Number.NaN].map((start) => ({ ...noLock, start }))],
-  [31, "advlock", [-1, 0.5, Number.NaN].map((end) => ({ ...noLock, end }))],
+  [31, "advlock", [undefined, ...NO_LOCK]],
   [35, "create", [null, ...NO_NODE]],
   [37, "bmap", [...NO_COUNT, undefined]],
   [39, "ioctl", [undefined, null, 0, {}, { result: 1.5 }, { result: 2 ** 31 }]],
@@ -75,18 +53,9 @@ const WRONG: readonly (readonly [
   [46, "seek", [undefined, ...NO_COUNT]],
   [47, "copyRange", [undefined, ...NO_COUNT, 6]],
   [51, "tmpfile", [null, ...NO_NODE]],
-  [52, "getattr", wrongAttributes],
+  [52, "getattr", NO_ATTRIBUTES],
   [53, "copyRange", [undefined, ...NO_COUNT, 6]],
 ];
-
-function statistics(): object[] {
-  const right = { frsize: 4096, blocks: 9, bfree: 8, bavail: 7, files: 6, ffree: 5 };
-  return [-1, 0.5, Number.NaN, 2 ** 53, "9"].flatMap((n) => [
-    { ...right, blocks: n },
-    { ...right, frsize: n },
-    { ...right, namemax: n },
-  ]);
-}
 
 /** The ways of saying something. A promise's nonsense comes later. */
 const MANNERS: readonly (readonly [string, (answer: unknown) => unknown])[] = [

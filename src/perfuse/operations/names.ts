@@ -11,7 +11,6 @@ import {
 import { O } from "../../fuse/flags.ts";
 import type { EntryOut } from "../../fuse/foreign.ts";
 import type { Caller, Foreign, FuseKernel } from "../../fuse/kernel.ts";
-
 import { S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "../../mode.ts";
 import type { Call, NodeOperations } from "../../operations.ts";
 import type { Of } from "../../struct.ts";
