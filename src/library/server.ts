@@ -311,11 +311,11 @@ export class UsermountServer<N extends object, S = undefined, P extends Pathlike
     fs = surround(fs, fsNames, begin, end);
     const { unmount } = fs;
     fs = withInstead(fs, fsNames, {
-      unmount: async () => {
+      unmount: async (pid?: number) => {
         const before = this.#state;
         if (before === "running") this.#state = "unmounting";
         try {
-          const refused = await unmount?.call(fs);
+          const refused = await unmount?.call(fs, pid);
           if (refused instanceof Errno) throw refused;
         } catch (error) {
           this.#state = before;
