@@ -28,6 +28,7 @@ const OWN = {
     "chmod > by the owner",
     "chmod > permissions at once hold for all",
     "chmod > what is open stays open",
+    "chown > not even to who has them by anyone else: EPERM",
     "chown > the owner may give a file to a group of his",
     "chown > what is made belongs to who makes it",
     "set-id bits > ftruncate by an ordinary user takes them from 2777",
