@@ -28,6 +28,8 @@ export interface DaemonOptions {
   readonly route: RouteName;
   /** See PassageContext. */
   readonly goFuse: boolean;
+  /** See PassageContext. */
+  readonly successorOn?: string | undefined;
   /** Its replies may not come in pieces. */
   readonly wholeReplies: boolean;
   readonly log: Log;
@@ -58,7 +60,7 @@ export const PLACE = "{}";
 
 /** Start a daemon. It must then be greeted (INIT): only its answer shows that it works. Rejects with a Failure. */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
-  const { program, args, directory, route, goFuse, wholeReplies, log } = options;
+  const { program, args, directory, route, goFuse, successorOn, wholeReplies, log } = options;
   const name = basename(program);
   const warn = (message: string) => log.warn(`${name}: ${message}`);
   const [ours, theirs] = socketPair("seqpacket");
@@ -68,7 +70,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   }
   const inode = fstatSync(theirs).ino;
   const [report, reporter] = socketPair("stream");
-  const passage = PASSAGES[route]({ socket: theirs, goFuse, warn });
+  const passage = PASSAGES[route]({ socket: theirs, goFuse, successorOn, warn });
   const { before = [], inherits, filter } = passage;
   const own = [program, ...args.map((arg) => arg.replaceAll(PLACE, passage.mountpoint))];
   const order: Launch = {

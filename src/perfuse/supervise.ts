@@ -85,7 +85,7 @@ class Watch {
       if (this.#leaving) return false;
       try {
         this.#born = performance.now();
-        const daemon = await startDaemon(this.#start);
+        const daemon = await startDaemon({ ...this.#start, successorOn: usermount.directory });
         this.#daemon = daemon;
         await greeted(daemon, () => this.#hosting.resume(daemon.socket));
         if (this.#leaving) await daemon.stop();

@@ -13,7 +13,7 @@ import { FUSERMOUNT } from "./words.ts";
  * the place of the system's, and without CAP_SYS_ADMIN. An ordinary user's namespace is one of users too, in which there is
  * but the user: the files of others look like nobody's there.
  */
-export function fusermountPassage({ socket, goFuse }: PassageContext): Passage {
+export function fusermountPassage({ socket, goFuse, successorOn }: PassageContext): Passage {
   const directory = makePrivateDirectory({ goFuse });
   const { path, mountpoint } = directory;
   const rendezvous = directory.expect("socket");
@@ -46,7 +46,17 @@ export function fusermountPassage({ socket, goFuse }: PassageContext): Passage {
   };
   return {
     mountpoint,
-    before: [...namespace(), "sh", "-c", ENTER, "sh", helper, ...standIns(), "--"],
+    before: [
+      ...namespace(),
+      "sh",
+      "-c",
+      ENTER,
+      "sh",
+      successorOn ?? "",
+      helper,
+      ...standIns(),
+      "--",
+    ],
     environment: { PATH: `${path}:${process.env.PATH || DEFAULT_PATH}` },
     inherits: false,
     filter: {},
@@ -67,7 +77,8 @@ const DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin";
 /** The program's arguments follow. mount(8) and setpriv(1) have no capabilities of an ordinary user's but the ambient ones. */
 function namespace(): string[] {
   const own = process.geteuid?.() === 0 ? [] : ["--user", "--map-current-user", "--keep-caps"];
-  return ["/usr/bin/env", "unshare", ...own, "--mount", "--propagation", "private", "--"];
+  // What is unmounted outside is unmounted inside: else it would stay busy for as long as the daemon lives.
+  return ["/usr/bin/env", "unshare", ...own, "--mount", "--propagation", "slave", "--"];
 }
 
 /** Where the libraries, and mergerfs' own, look for a fusermount before they look along PATH, as far as there is one. */
@@ -78,10 +89,11 @@ function standIns(): string[] {
   return [...new Set(paths.filter(existsSync).map((path) => realpathSync(path)))];
 }
 
-// Any device that opens will do: what counts is that mounting is refused with EPERM (libfuse lib/mount.c).
+// Where nothing propagates, what is served already must be left behind by hand. Any device that opens will do: what counts is that mounting is refused with EPERM (libfuse lib/mount.c).
 const ENTER = `
-helper=$1
-shift
+if [ "$1" ]; then umount --lazy -- "$1" 2>/dev/null; fi
+helper=$2
+shift 2
 while [ "$1" != -- ]; do
   mount --bind -- "$helper" "$1" || exit
   shift

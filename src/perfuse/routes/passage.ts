@@ -25,5 +25,7 @@ export interface PassageContext {
   readonly socket: number;
   /** Whether the daemon looks for GO_FUSE_MARK. */
   readonly goFuse: boolean;
+  /** What is mounted there already with another daemon: in a mount namespace of this daemon it would outlive its unmounting. */
+  readonly successorOn: string | undefined;
   readonly warn: (message: string) => void;
 }

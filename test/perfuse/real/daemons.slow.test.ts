@@ -1,6 +1,7 @@
 import { expect } from "bun:test";
 import { statSync, writeFileSync } from "node:fs";
 import { until } from "../../support/mounted.ts";
+import { processesOf } from "../../support/program.ts";
 import { folder, ROOT_ROUTE, readWrite, scratch, sh, through, withPrograms } from "./support.ts";
 
 /*
@@ -307,4 +308,20 @@ for (const verb of ["mount", "mount2"])
     expect(await on.sh("cat src/moved && seq 50000 | cmp - src/other && ls src")).toBe(
       "remote\nmoved\nother\n",
     );
+  });
+
+for (const route of ["seccomp", "fusermount"])
+  withPrograms(`a daemon that is started again, route=${route}`, ["bindfs"], async () => {
+    await using on = scratch();
+    folder(on.at("src"));
+    const command = ["bindfs", "-f", on.at("src"), "{}"];
+    await through(on, command, `${ROOT_ROUTE},restart,route=${route}`, async (m) => {
+      await sh(m.directory, "echo hello > file");
+      for (const times of [1, 2]) {
+        const [daemon] = processesOf(on.at("src")).filter((pid) => pid !== m.pid);
+        process.kill(daemon as number, "SIGKILL");
+        await until(() => m.output().split("serves").length > times, "the next daemon");
+        expect(await sh(m.directory, "cat file; ls")).toBe("hello\nfile\n");
+      }
+    });
   });
