@@ -46,7 +46,7 @@ export default definePlugin({
       description: "when it dies it is started again; else the mount ends",
     },
   },
-  start({ command, options, readOnly, usermount, log }): Promise<FileSystem<PerfuseNode>> {
+  start({ command, options, usermount, log }): Promise<FileSystem<PerfuseNode>> {
     const words = options.daemon?.split(/\s+/).filter((word) => word !== "");
     if (command !== undefined && words !== undefined)
       throw new Error("there are two commands: leave out -o daemon or what follows --");
@@ -55,7 +55,6 @@ export default definePlugin({
       command: command ?? words ?? [],
       usermount,
       log,
-      readOnly,
       route: route === "auto" ? undefined : route,
       minor,
       maxRead: maxread,

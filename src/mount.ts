@@ -10,7 +10,7 @@ import type { ParsedOptions } from "./options/parse.ts";
 import type { AnyPlugin } from "./plugin.ts";
 import { type Registration, register } from "./registry.ts";
 import { type Ending, type Log, Session } from "./session.ts";
-import { commandOf, isReadOnly, sourceOf, startPlugin } from "./start.ts";
+import { commandOf, isReadOnly, optionsFor, sourceOf, startPlugin } from "./start.ts";
 import { unmountFromServer } from "./unmount.ts";
 import type { Wishes } from "./wishes.ts";
 
@@ -80,7 +80,7 @@ export async function mount(request: MountRequest): Promise<LiveMount> {
     if (door.isLocal) guard = startGuard(directory);
     descriptor = await door.attach({
       directory,
-      options,
+      options: optionsFor(fileSystem, options),
       log,
       fsname: request.special ?? plugin.name,
       subtype: plugin.name,

@@ -79,6 +79,8 @@ export interface FileSystem<N extends object> {
    * writes alone. Left out: cached pages are dropped at every open, and when size or mtime turn out to have changed.
    */
   readonly keepsContent?: boolean;
+  /** Nothing can be changed: the mount is read-only, with or without `-o ro`. Left out: that is for the options to say. */
+  readonly readOnly?: boolean;
   /**
    * The descriptor that answers of most operations come from, for a file system that is somewhere else: a mount that waits for requests
    * waits for it too. Asked again each time, for it may change. Left out: operations settle by the event loop, as promises do.

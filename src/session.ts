@@ -68,9 +68,10 @@ export class Session {
 
   /** Take the file system that the plugin started. */
   open(fileSystem: AnyFileSystem): void {
-    const { log } = this.#options;
+    const { log, readOnly } = this.#options;
     const report = (message: string, cause?: unknown) => log.error(message, cause);
-    this.#protocol.open(fileSystem, this.#options, report);
+    const wishes = { ...this.#options, readOnly: readOnly || fileSystem.readOnly };
+    this.#protocol.open(fileSystem, wishes, report);
   }
 
   /** The mount failed after `open`: let the file system close what it opened. */

@@ -71,6 +71,11 @@ export async function startPlugin(
   }
 }
 
+/** The options as they hold for a file system, which may be for reading alone. */
+export function optionsFor({ readOnly }: AnyFileSystem, options: ParsedOptions): ParsedOptions {
+  return readOnly ? { ...options, flags: options.flags | MS_READ_ONLY } : options;
+}
+
 export function isReadOnly(options: ParsedOptions): boolean {
   return (options.flags & MS_READ_ONLY) !== 0;
 }

@@ -195,6 +195,7 @@ const FILE_SYSTEM_KEYS: Readonly<Record<keyof FileSystem<object>, true>> = {
   node: true,
   timeouts: true,
   keepsContent: true,
+  readOnly: true,
   companion: true,
   locks: true,
 };

@@ -8,7 +8,7 @@ import { FuseUsermount } from "../fuse/usermount.ts";
 import type { ParsedOptions } from "../options/parse.ts";
 import type { AnyPlugin } from "../plugin.ts";
 import type { Log } from "../session.ts";
-import { commandOf, isReadOnly, sourceOf, startPlugin } from "../start.ts";
+import { commandOf, isReadOnly, optionsFor, sourceOf, startPlugin } from "../start.ts";
 import { Client } from "./client.ts";
 
 export interface AccessRequest {
@@ -83,7 +83,7 @@ export async function access(request: AccessRequest): Promise<Access> {
     return message.length;
   };
   usermount.connect(connection, close);
-  return { client: new Client(kernel, isReadOnly(options)), close };
+  return { client: new Client(kernel, isReadOnly(optionsFor(fileSystem, options))), close };
 }
 
 /** Milliseconds that operations get to end once they are told to. */

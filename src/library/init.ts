@@ -12,7 +12,7 @@ export type DataOf<N> = N extends PuffsNode<infer Data> ? Data : unknown;
 
 /** All that is settled before a mount: the arguments of puffs_init(3), and of what may be called between it and puffs_mount(3). */
 export interface UsermountInit<N extends object, S, P extends Pathlike>
-  extends Pick<FileSystem<N>, "timeouts" | "keepsContent"> {
+  extends Pick<FileSystem<N>, "timeouts" | "keepsContent" | "readOnly"> {
   /** The type: shown as "puffs|name", or "fuse.name" on Linux. */
   readonly name: string;
   /** Shown as what is mounted. Left out: the name. */

@@ -285,7 +285,7 @@ export class UsermountServer<N extends object, S = undefined, P extends Pathlike
 
   /** The operations with all that is to be around them. */
   #fileSystem(): AnyFileSystem {
-    const { before, after, nodeOf, modifyName, timeouts, keepsContent } = this.#init;
+    const { before, after, nodeOf, modifyName, timeouts, keepsContent, readOnly } = this.#init;
     const root = this.#root;
     if (!root) throw new Errno("EINVAL", "setRoot() comes before mount()");
     const nodeNames = Object.keys(NODE_OPERATIONS);
@@ -329,6 +329,7 @@ export class UsermountServer<N extends object, S = undefined, P extends Pathlike
       fs,
       ...(timeouts && { timeouts }),
       ...(keepsContent !== undefined && { keepsContent }),
+      ...(readOnly !== undefined && { readOnly }),
     };
   }
 }

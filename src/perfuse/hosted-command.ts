@@ -21,8 +21,6 @@ export interface HostedCommand {
   readonly minor?: number | undefined;
   /** Bytes of a READ at most. */
   readonly maxRead?: number | undefined;
-  /** The mount is read-only: a daemon that is told `-o ro` where the mount is not is refused. Left out: it is not. */
-  readonly readOnly?: boolean | undefined;
   /** The daemon is asked who may do what (ACCESS); left out: modes and owners decide. */
   readonly access?: boolean | undefined;
   /** Files are made by CREATE, until the daemon does not know it; left out: true. */

@@ -26,7 +26,11 @@ export async function superviseCommand(options: HostedCommand): Promise<FileSyst
   const watch = new Watch(options, plan.daemon, hosting, daemon);
   void watch.run();
   const { fileSystem } = hosting;
-  return { ...fileSystem, fs: { ...fileSystem.fs, unmount: (pid) => watch.end(pid) } };
+  return {
+    ...fileSystem,
+    fs: { ...fileSystem.fs, unmount: (pid) => watch.end(pid) },
+    readOnly: wantsReadOnly(plan.daemon.args),
+  };
 }
 
 /** Sees to it that the mount ends with its daemon, or that the daemon is started again. */
@@ -140,7 +144,7 @@ interface Plan {
   readonly maxRead: number | undefined;
 }
 
-function planOf({ command, readOnly, route, minor, maxRead, log }: HostedCommand): Plan {
+function planOf({ command, route, minor, maxRead, log }: HostedCommand): Plan {
   const [word, ...args] = command;
   if (word === undefined)
     throw usageFailure(
@@ -149,11 +153,6 @@ function planOf({ command, readOnly, route, minor, maxRead, log }: HostedCommand
   if (!args.some((arg) => arg.includes(PLACE))) {
     throw usageFailure(
       `the command has no ${PLACE}: write ${PLACE} where ${word} takes its mount point`,
-    );
-  }
-  if (!readOnly && wantsReadOnly(args)) {
-    throw usageFailure(
-      `${word} is told -o ro, but it is this mount that must be: -o ro before the directory`,
     );
   }
   const program = findProgram(word);
@@ -185,7 +184,7 @@ function planOf({ command, readOnly, route, minor, maxRead, log }: HostedCommand
   };
 }
 
-/** As the libraries of FUSE take their options. They would leave it to the kernel to refuse writing. */
+/** As the libraries of FUSE take their options, which leave it to the kernel to refuse writing. */
 function wantsReadOnly(args: readonly string[]): boolean {
   const lists = args.flatMap((arg, index) => {
     if (args[index - 1] === "-o") return [arg];

@@ -12,6 +12,7 @@ import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from "../../src/mode.ts";
 import { parseOptions } from "../../src/options/parse.ts";
 import type { AnyPlugin } from "../../src/plugin.ts";
 import type { Usermount } from "../../src/usermount.ts";
+import frozen from "../support/frozen.ts";
 import { Random } from "../support/random.ts";
 import shelf, { watch } from "../support/shelf.ts";
 
@@ -287,6 +288,14 @@ test("read-only is read-only", async () => {
   ];
   expect(await Promise.all(changes.map(code))).toEqual(changes.map(() => "EROFS"));
   expect(await textOf(client, "/essay")).toBe("words\n");
+  await close();
+});
+
+test("so is a file system that says that it cannot be changed", async () => {
+  const { client, close } = await start(frozen);
+  using root = await client.find("/");
+  expect(await code(client.unlink(root, "file"))).toBe("EROFS");
+  expect(await textOf(client, "/file")).toBe("");
   await close();
 });
 

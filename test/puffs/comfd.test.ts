@@ -32,9 +32,10 @@ function start(
   args: readonly string[] = [],
   directory = "/somewhere",
   runtime: readonly string[] = [],
+  plugin = "memfs",
 ): Started {
   const [end, theirs] = socketPair("stream");
-  const command = [...runtime, CLI, "mount", "memfs", ...args, directory];
+  const command = [...runtime, CLI, "mount", plugin, ...args, directory];
   const child = spawn(process.execPath, command, {
     stdio: ["ignore", "ignore", "pipe", theirs],
     env: { ...process.env, PUFFS_COMFD: variable },
@@ -114,6 +115,12 @@ test("mount flags are NetBSD's, set-id programs and devices only if asked for", 
   const lax = start("3", ["-o", "suid,dev"]);
   const forced = process.geteuid?.() === 0 ? 0 : NOSUID | NODEV;
   expect((await handshakeOf(lax.end)).flags).toBe(forced);
+}, 60_000);
+
+test("a file system that cannot be changed is mounted so", async () => {
+  const server = start("3", [], "/somewhere", [], join(import.meta.dir, "../support/frozen.ts"));
+  const { RDONLY, NOSUID, NODEV } = MountFlags;
+  expect((await handshakeOf(server.end)).flags).toBe(RDONLY | NOSUID | NODEV);
 }, 60_000);
 
 test("an ordinary user's mount has no set-id programs and no devices, whatever the options say", async () => {
