@@ -3,7 +3,18 @@ import type { Of, Struct } from "../struct.ts";
 import type { FuseCall } from "./call.ts";
 import { Opcode } from "./opcodes.ts";
 import * as r from "./reply.ts";
-import * as q from "./request.ts";
+import { getattr, setattr } from "./request/attributes.ts";
+import { copied, copyRange } from "./request/copy.ts";
+import { fallocate, fsync, lseek, read, readdir, write } from "./request/data.ts";
+import { getxattr, listxattr, removexattr, setxattr } from "./request/extattr.ts";
+import { useFile } from "./request/hold.ts";
+import { getlk, setlk } from "./request/lock.ts";
+import { batchForget, forget, lookup } from "./request/lookup.ts";
+import { create, link, mkdir, mknod, tmpfile } from "./request/make.ts";
+import { init, interrupt, statfs } from "./request/mount.ts";
+import { flush, open, opendir, release } from "./request/open.ts";
+import { ioctl, notifyReply, poll, unsupported } from "./request/others.ts";
+import { rename } from "./request/rename.ts";
 import * as wire from "./structs.ts";
 
 /**
@@ -34,7 +45,10 @@ export interface Row {
   readonly node: boolean;
   /** False: never answered. */
   readonly reply: boolean;
-  /** Serve it. Answers the bytes of payload written. */
+  /**
+   * Serve it: a function of request/, where it is more than a call. An operation of `needs` is there when it runs. Answers the bytes of
+   * payload written.
+   */
   readonly run: (call: FuseCall, argument: never) => r.Outcome;
 }
 
@@ -73,15 +87,15 @@ const TABLE: Readonly<Record<keyof typeof Opcode, Omit<Row, "opcode" | "name">>>
     names: 1,
     out: wire.EntryOut,
     needs: ["node.lookup"],
-    run: q.lookup,
+    run: lookup,
   }),
-  FORGET: op({ in: wire.ForgetIn, reply: false, node: false, run: q.forget }),
+  FORGET: op({ in: wire.ForgetIn, reply: false, node: false, run: forget }),
   GETATTR: op({
     in: wire.GetattrIn,
     out: wire.AttrOut,
     needs: ["node.getattr"],
     otherwise: "stat(2) fails with ENOSYS",
-    run: q.getattr,
+    run: getattr,
   }),
   SETATTR: op({
     in: wire.SetattrIn,
@@ -89,7 +103,7 @@ const TABLE: Readonly<Record<keyof typeof Opcode, Omit<Row, "opcode" | "name">>>
     needs: ["node.setattr"],
     absent: "EPERM",
     otherwise: "chmod(2), chown(2), truncate(2), utimensat(2) fail with EPERM",
-    run: q.setattr,
+    run: setattr,
   }),
   READLINK: op({
     needs: ["node.readlink"],
@@ -114,7 +128,7 @@ const TABLE: Readonly<Record<keyof typeof Opcode, Omit<Row, "opcode" | "name">>>
     needs: ["node.mknod", "node.create"],
     absent: "EPERM",
     otherwise: "mknod(2) fails with EPERM; a regular file needs one of both, others `mknod`",
-    run: q.mknod,
+    run: mknod,
   }),
   MKDIR: op({
     in: wire.MkdirIn,
@@ -123,7 +137,7 @@ const TABLE: Readonly<Record<keyof typeof Opcode, Omit<Row, "opcode" | "name">>>
     needs: ["node.mkdir"],
     absent: "EPERM",
     otherwise: REFUSED,
-    run: q.mkdir,
+    run: mkdir,
   }),
   UNLINK: op({
     names: 1,
@@ -145,7 +159,7 @@ const TABLE: Readonly<Record<keyof typeof Opcode, Omit<Row, "opcode" | "name">>>
     needs: ["node.rename"],
     absent: "EPERM",
     otherwise: REFUSED,
-    run: (c, { newdir }) => q.rename(c, newdir, 0),
+    run: (c, { newdir }) => rename(c, newdir, 0),
   }),
   LINK: op({
     in: wire.LinkIn,
@@ -154,20 +168,20 @@ const TABLE: Readonly<Record<keyof typeof Opcode, Omit<Row, "opcode" | "name">>>
     needs: ["node.link"],
     absent: "EPERM",
     otherwise: REFUSED,
-    run: q.link,
+    run: link,
   }),
   OPEN: op({
     in: wire.OpenIn,
     out: wire.OpenOut,
     otherwise: "every open is granted",
-    run: q.open,
+    run: open,
   }),
   READ: op({
     in: wire.ReadIn,
     needs: ["node.read"],
     absent: "EOPNOTSUPP",
     otherwise: "read(2) fails with EOPNOTSUPP",
-    run: q.read,
+    run: read,
   }),
   WRITE: op({
     in: wire.WriteIn,
@@ -176,20 +190,20 @@ const TABLE: Readonly<Record<keyof typeof Opcode, Omit<Row, "opcode" | "name">>>
     needs: ["node.write"],
     absent: "EOPNOTSUPP",
     otherwise: "write(2) fails with EOPNOTSUPP",
-    run: q.write,
+    run: write,
   }),
   STATFS: op({
     out: wire.StatfsOut,
     otherwise: "df(1) shows zeros",
     node: false,
-    run: q.statfs,
+    run: statfs,
   }),
-  RELEASE: op({ in: wire.ReleaseIn, run: q.release }),
+  RELEASE: op({ in: wire.ReleaseIn, run: release }),
   FSYNC: op({
     in: wire.FsyncIn,
     needs: ["node.fsync"],
     otherwise: `${STOPS} fsync(2) succeeds`,
-    run: q.fsync,
+    run: fsync,
   }),
   SETXATTR: op({
     in: wire.SetxattrIn,
@@ -198,7 +212,7 @@ const TABLE: Readonly<Record<keyof typeof Opcode, Omit<Row, "opcode" | "name">>>
     data: true,
     needs: ["node.setextattr"],
     otherwise: `${STOPS} setxattr(2) fails with EOPNOTSUPP`,
-    run: q.setxattr,
+    run: setxattr,
   }),
   GETXATTR: op({
     in: wire.GetxattrIn,
@@ -206,64 +220,64 @@ const TABLE: Readonly<Record<keyof typeof Opcode, Omit<Row, "opcode" | "name">>>
     text: "attribute",
     needs: ["node.getextattr"],
     otherwise: `${STOPS} getxattr(2) fails with EOPNOTSUPP`,
-    run: q.getxattr,
+    run: getxattr,
   }),
   LISTXATTR: op({
     in: wire.GetxattrIn,
     needs: ["node.listextattr"],
     otherwise: `${STOPS} listxattr(2) fails with EOPNOTSUPP`,
-    run: q.listxattr,
+    run: listxattr,
   }),
   REMOVEXATTR: op({
     names: 1,
     text: "attribute",
     needs: ["node.deleteextattr"],
     otherwise: `${STOPS} removexattr(2) fails with EOPNOTSUPP`,
-    run: q.removexattr,
+    run: removexattr,
   }),
   FLUSH: op({
     in: wire.FlushIn,
     otherwise: `${STOPS} close(2) succeeds`,
-    run: q.flush,
+    run: flush,
   }),
-  INIT: op({ in: wire.InitIn, out: wire.InitOut, node: false, run: q.init }),
+  INIT: op({ in: wire.InitIn, out: wire.InitOut, node: false, run: init }),
   OPENDIR: op({
     in: wire.OpenIn,
     out: wire.OpenOut,
     otherwise: "every open is granted",
-    run: q.opendir,
+    run: opendir,
   }),
   READDIR: op({
     in: wire.ReadIn,
     out: wire.Dirent,
     otherwise: "the directory shows empty",
-    run: (c, a) => q.readdir(c, a, false),
+    run: (c, a) => readdir(c, a, false),
   }),
-  RELEASEDIR: op({ in: wire.ReleaseIn, run: q.release }),
+  RELEASEDIR: op({ in: wire.ReleaseIn, run: release }),
   FSYNCDIR: op({
     in: wire.FsyncIn,
     needs: ["node.fsync"],
     otherwise: `${STOPS} fsync(2) succeeds`,
-    run: q.fsync,
+    run: fsync,
   }),
   GETLK: op({
     in: wire.LkIn,
     out: wire.LkOut,
     needs: ["node.advlock"],
     otherwise: "the kernel keeps locks itself",
-    run: q.getlk,
+    run: getlk,
   }),
   SETLK: op({
     in: wire.LkIn,
     needs: ["node.advlock"],
     otherwise: "the kernel keeps locks itself",
-    run: (c, a) => q.setlk(c, a, "set"),
+    run: (c, a) => setlk(c, a, "set"),
   }),
   SETLKW: op({
     in: wire.LkIn,
     needs: ["node.advlock"],
     otherwise: "the kernel keeps locks itself",
-    run: (c, a) => q.setlk(c, a, "wait"),
+    run: (c, a) => setlk(c, a, "wait"),
   }),
   ACCESS: op({
     in: wire.AccessIn,
@@ -278,13 +292,13 @@ const TABLE: Readonly<Record<keyof typeof Opcode, Omit<Row, "opcode" | "name">>>
     needs: ["node.create", "node.mknod"],
     absent: "EPERM",
     otherwise: "open(2) with O_CREAT fails with EPERM",
-    run: q.create,
+    run: create,
   }),
   INTERRUPT: op({
     in: wire.InterruptIn,
     reply: false,
     node: false,
-    run: q.interrupt,
+    run: interrupt,
   }),
   BMAP: op({
     in: wire.BmapIn,
@@ -302,41 +316,41 @@ const TABLE: Readonly<Record<keyof typeof Opcode, Omit<Row, "opcode" | "name">>>
     needs: ["node.ioctl"],
     absent: "ENOTTY",
     otherwise: "ioctl(2) fails with ENOTTY",
-    run: q.ioctl,
+    run: ioctl,
   }),
   POLL: op({
     in: wire.PollIn,
     out: wire.PollOut,
     needs: ["node.poll"],
     otherwise: `${STOPS} files are always readable and writable`,
-    run: q.poll,
+    run: poll,
   }),
   NOTIFY_REPLY: op({
     in: wire.NotifyRetrieveIn,
     data: true,
     reply: false,
     node: false,
-    run: q.notifyReply,
+    run: notifyReply,
   }),
   BATCH_FORGET: op({
     in: wire.BatchForgetIn,
     data: true,
     reply: false,
     node: false,
-    run: q.batchForget,
+    run: batchForget,
   }),
   FALLOCATE: op({
     in: wire.FallocateIn,
     needs: ["node.fallocate", "node.fdiscard"],
     absent: "EOPNOTSUPP",
     otherwise: "fallocate(2) fails with EOPNOTSUPP",
-    run: q.fallocate,
+    run: fallocate,
   }),
   READDIRPLUS: op({
     in: wire.ReadIn,
     out: wire.Direntplus,
     otherwise: "the directory shows empty",
-    run: (c, a) => q.readdir(c, a, true),
+    run: (c, a) => readdir(c, a, true),
   }),
   RENAME2: op({
     in: wire.Rename2In,
@@ -344,32 +358,32 @@ const TABLE: Readonly<Record<keyof typeof Opcode, Omit<Row, "opcode" | "name">>>
     needs: ["node.rename"],
     absent: "EPERM",
     otherwise: REFUSED,
-    run: (c, { newdir, flags }) => q.rename(c, newdir, flags),
+    run: (c, { newdir, flags }) => rename(c, newdir, flags),
   }),
   LSEEK: op({
     in: wire.LseekIn,
     out: wire.LseekOut,
     needs: ["node.seek"],
     otherwise: `${STOPS} the whole file is data`,
-    run: q.lseek,
+    run: lseek,
   }),
   COPY_FILE_RANGE: op({
     in: wire.CopyFileRangeIn,
     out: wire.WriteOut,
     needs: ["node.copyRange"],
     otherwise: `${STOPS} copies by reading and writing`,
-    run: (c, a) => q.copyRange(c, a, r.written, 0x7ffff000),
+    run: (c, a) => copyRange(c, a, r.written, 0x7ffff000),
   }),
   SETUPMAPPING: op({
     in: wire.SetupmappingIn,
     otherwise: "never asked: DAX is virtiofs' own",
-    run: q.unsupported,
+    run: unsupported,
   }),
   REMOVEMAPPING: op({
     in: wire.RemovemappingIn,
     data: true,
     otherwise: "never asked: DAX is virtiofs' own",
-    run: q.unsupported,
+    run: unsupported,
   }),
   SYNCFS: op({
     in: wire.SyncfsIn,
@@ -384,14 +398,14 @@ const TABLE: Readonly<Record<keyof typeof Opcode, Omit<Row, "opcode" | "name">>>
     out: wire.EntryOut,
     needs: ["node.tmpfile"],
     otherwise: `${STOPS} open(2) with O_TMPFILE fails with EOPNOTSUPP`,
-    run: q.tmpfile,
+    run: tmpfile,
   }),
   STATX: op({
     in: wire.StatxIn,
     out: wire.StatxOut,
     needs: ["node.getattr"],
     run: (c, a) => {
-      q.useFile(c, a.fh);
+      useFile(c, a.fh);
       return r.after(c, r.attributesOf(c, c.node), r.statx);
     },
   }),
@@ -400,13 +414,13 @@ const TABLE: Readonly<Record<keyof typeof Opcode, Omit<Row, "opcode" | "name">>>
     out: wire.CopyFileRangeOut,
     needs: ["node.copyRange"],
     otherwise: `${STOPS} copies by reading and writing`,
-    run: (c, a) => q.copyRange(c, a, q.copied, Number.MAX_SAFE_INTEGER),
+    run: (c, a) => copyRange(c, a, copied, Number.MAX_SAFE_INTEGER),
   }),
   CUSE_INIT: op({
     in: wire.CuseInitIn,
     otherwise: "never asked: character devices have a device of their own, /dev/cuse",
     node: false,
-    run: q.unsupported,
+    run: unsupported,
   }),
 };
 

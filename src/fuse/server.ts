@@ -10,7 +10,7 @@ import type { Connection } from "./connection.ts";
 import { errnoNumber } from "./errno.ts";
 import { OPS, type Row } from "./ops.ts";
 import { NO_REPLY } from "./reply.ts";
-import { closeFile } from "./request.ts";
+import { closeFile } from "./request/open.ts";
 import { InHeader, OutHeader } from "./structs.ts";
 import { refusalLine, replyLine, requestLine } from "./trace.ts";
 
