@@ -67,7 +67,7 @@ export class FuseServer implements Serving {
     for (const file of [...files.all()]) {
       const call = new FuseCall(this.#connection);
       call.file = file;
-      await Promise.resolve(this.#connection.attempt("inactive", () => closeFile(call)));
+      await closeFile(call);
     }
     for (const vnode of [...vnodes.all()]) {
       vnode.lookups = 0;
@@ -248,7 +248,7 @@ export class FuseServer implements Serving {
 
   /** What the operation made for the kernel is not told: the kernel will neither close nor forget it. */
   #takeBack(call: FuseCall): void {
-    if (call.opened) this.#connection.attempt("inactive", () => closeFile(call));
+    if (call.opened) void closeFile(call);
     for (const vnode of call.handedOut) this.#connection.vnodes.forget(vnode, 1);
   }
 

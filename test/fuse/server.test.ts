@@ -472,13 +472,15 @@ test("errors that nobody can be answered are logged, whether they are thrown or 
       throw EIO;
     },
   ]) {
-    const wire = new Wire(everything({ reclaim: fails }, { unmount: fails }));
+    const wire = new Wire(everything({ inactive: fails, reclaim: fails }, { unmount: fails }));
     wire.init();
     const node = await wire.lookup(1, "one");
+    const fh = await open(wire, node);
+    expect(await errorFrom(wire, 18, node, fh, 0, 0, 0n)).toBe(0);
     await wire.ask(2, node, 1n);
     await wire.connection.attempt("unmount", () => wire.connection.unmount());
     expect(wire.reports.map(({ message, cause }) => [message, cause])).toEqual(
-      ["reclaim failed", "unmount failed"].map((message) => [message, EIO]),
+      ["inactive failed", "reclaim failed", "unmount failed"].map((message) => [message, EIO]),
     );
   }
 });

@@ -1,5 +1,5 @@
 import { type Awaitable, then } from "../../awaitable.ts";
-import { ENOSYS, type Errno } from "../../errno.ts";
+import { ENOSYS } from "../../errno.ts";
 import type { OpenFile } from "../../files.ts";
 import type { Lock } from "../../operations.ts";
 import type { Outcome } from "../../outcome.ts";
@@ -62,17 +62,16 @@ function unlock(call: FuseCall, owner: bigint, kind: "posix" | "flock"): Awaitab
   );
 }
 
-/** The end of an open, also of those that the mount's end leaves. */
+/** The end of an open, also of those that the mount's end leaves. Nobody is told that it failed: it is logged. */
 export function closeFile(call: FuseCall): Outcome {
   const file = call.file as OpenFile;
-  const { files, node } = call.connection;
-  files.remove(file);
+  const { connection } = call;
+  connection.files.remove(file);
   file.scan?.end();
-  return r.after(
-    call,
-    node.inactive?.(file.vnode.node, file, call.connection.by) as Awaitable<undefined | Errno>,
-    r.empty,
+  const ended = connection.attempt("inactive", () =>
+    connection.node.inactive?.(file.vnode.node, file, connection.by),
   );
+  return then(ended, r.empty);
 }
 
 export function flush(call: FuseCall, argument: Of<typeof wire.FlushIn>): Outcome {
