@@ -213,7 +213,6 @@ export class Exchange {
     if (len > this.#buffer.length) {
       this.#buffer = new Uint8Array(2 * len);
       this.#view = viewOf(this.#buffer);
-      this.#message = this.#buffer;
     }
     const bytes = this.#buffer;
     const view = this.#view;

@@ -16,6 +16,37 @@ async function withFile(handlers: Handlers = {}, options: Parameters<typeof stag
   return { ...made, file };
 }
 
+/** A signal that nobody may go on listening to. */
+function heard(): { signal: AbortSignal; listeners: () => number } {
+  const { signal } = new AbortController();
+  let count = 0;
+  const add = signal.addEventListener.bind(signal);
+  const remove = signal.removeEventListener.bind(signal);
+  signal.addEventListener = (...all: Parameters<typeof add>) => {
+    count++;
+    add(...all);
+  };
+  signal.removeEventListener = (...all: Parameters<typeof remove>) => {
+    count--;
+    remove(...all);
+  };
+  return { signal, listeners: () => count };
+}
+
+test("a question that is answered, or refused, listens to its call's signal no more", async () => {
+  let answers: (() => Uint8Array | { errno: number })[] = [];
+  const { node, file, end } = await withFile({ GETATTR: () => answers.shift()?.() });
+  answers = [() => attrOut(), () => ({ errno: 5 })];
+  const { signal, listeners } = heard();
+  const asking = node.getattr(file, callOf(0, signal));
+  expect(listeners()).toBe(1);
+  await asking;
+  expect(listeners()).toBe(0);
+  expect(await codeOf(node.getattr(file, callOf(0, signal)))).toBe("EIO");
+  expect(listeners()).toBe(0);
+  await end();
+});
+
 /** Time in which what does not wait would have come. */
 const moment = () => Bun.sleep(5);
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { closeDescriptor, setNonBlocking } from "../../ffi/device.ts";
 import { socketPair } from "../../ffi/socket.ts";
-import { KernelFlags, MountFlags, Vn } from "../../src/puffs/flags.ts";
+import { KernelFlags, MountFlags, Nameiop, Vn } from "../../src/puffs/flags.ts";
 import { acceptKargs } from "../../src/puffs/mounted.ts";
 import { handshakeOf, playKernel } from "../support/kernel-end.ts";
 
@@ -117,10 +117,18 @@ test("mount flags are NetBSD's, set-id programs and devices only if asked for", 
   expect((await handshakeOf(lax.end)).flags).toBe(forced);
 }, 60_000);
 
+const codeIn = (error: { code: string }) => error.code;
+
 test("a file system that cannot be changed is mounted so", async () => {
   const server = start("3", [], "/somewhere", [], join(import.meta.dir, "../support/frozen.ts"));
   const { RDONLY, NOSUID, NODEV } = MountFlags;
-  expect((await handshakeOf(server.end)).flags).toBe(RDONLY | NOSUID | NODEV);
+  const { flags, kargs } = await handshakeOf(server.end);
+  expect(flags).toBe(RDONLY | NOSUID | NODEV);
+  // The kernel says EROFS itself once it hears that the name is free: whether the caller might make it matters no more.
+  const { kernel } = playKernel(server.end, acceptKargs(kargs));
+  const creating = { name: "new", nameiop: Nameiop.CREATE };
+  const code = kernel.lookup(kernel.root, creating, { ...CALLER, uid: 1000 }).catch(codeIn);
+  expect(await code).toBe("ENOENT");
 }, 60_000);
 
 test("an ordinary user's mount has no set-id programs and no devices, whatever the options say", async () => {

@@ -11,7 +11,7 @@ export default definePlugin({
   name: "frozen",
   description: "one empty file, for reading",
   start() {
-    const root = { ...common, mode: S_IFDIR | 0o777 };
+    const root = { ...common, mode: S_IFDIR | 0o755 };
     const file = { ...common, mode: S_IFREG | 0o666 };
     const reached = () => EIO;
     return {
