@@ -4,6 +4,9 @@ import { KernelFlags } from "../../src/puffs/flags.ts";
 import { OPS } from "../../src/puffs/ops.ts";
 import { FILE } from "../support/everything.ts";
 import {
+  FAILURES,
+  fail,
+  LISTINGS,
   NO_ATTRIBUTES,
   NO_COUNT,
   NO_LISTING,
@@ -161,33 +164,6 @@ describe("what an operation says that has nothing to say", () => {
   });
 });
 
-const fail = (thrown: unknown): never => {
-  throw thrown;
-};
-
-/** An object with a getter that throws. */
-const trap = (name: string) =>
-  Object.defineProperty({}, name, { get: () => fail(new Error("bug")), enumerable: true });
-
-type Settle = (value: unknown) => void;
-const thenable = (then: (yes: Settle, no: Settle) => unknown) => ({ then });
-
-const FAILURES: readonly (readonly [string, () => unknown, code: string, reports: number])[] = [
-  ["null", () => fail(null), "EIO", 1],
-  ["a string", () => fail("EACCES"), "EIO", 1],
-  ["a number", () => fail(13), "EIO", 1],
-  ["an unknown code", () => fail({ code: "EWRONG" }), "EIO", 1],
-  ["a code that is no text", () => fail({ code: 13 }), "EIO", 1],
-  ["a getter that throws", () => fail(trap("code")), "EIO", 1],
-  ["a code", () => fail({ code: "EACCES" }), "EACCES", 0],
-  ["a rejection with null", () => Promise.reject(null), "EIO", 1],
-  ["a rejection with a trap", () => Promise.reject(trap("code")), "EIO", 1],
-  ["a rejection with a code", () => Promise.reject({ code: "EACCES" }), "EACCES", 0],
-  ["an answer whose then throws", () => trap("then"), "EIO", 1],
-  ["a thenable that throws", () => thenable(() => fail(new Error("bug"))), "EIO", 1],
-  ["one that rejects twice", () => thenable((_, no) => [no(1), no(2)]), "EIO", 1],
-];
-
 describe("whatever an operation throws", () => {
   test.each(FAILURES)("%s", async (_, act, code, reports) => {
     for (const { row, calls, faf } of REQUESTS) {
@@ -203,26 +179,6 @@ describe("whatever an operation throws", () => {
     }
   });
 });
-
-function* broken(after: number, cookies: boolean) {
-  for (let i = 1; i <= after; i++)
-    yield { name: `n${i}`, node: { ...FILE }, ...(cookies && { cookie: i }) };
-  fail(new Error("bug"));
-}
-
-async function* brokenLate(after: number, cookies: boolean) {
-  yield* broken(after, cookies);
-}
-
-const LISTINGS: readonly (readonly [string, () => unknown])[] = [
-  ["at the first entry", () => broken(0, false)],
-  ["in the middle, with cookies", () => broken(2, true)],
-  ["in the middle, without", () => broken(2, false)],
-  ["in the middle of a late one", () => brokenLate(2, true)],
-  ["in the middle of a late one without cookies", () => brokenLate(2, false)],
-  ["at its iterator", () => ({ [Symbol.iterator]: () => fail(new Error("bug")) })],
-  ["at an entry's getter", () => [trap("name")]],
-];
 
 describe("an iterator that fails", () => {
   test.each(LISTINGS)("%s: EIO, one report", async (_, listing) => {

@@ -1,6 +1,6 @@
-import { FILE } from "./everything.ts";
+import { DIRECTORY, FILE } from "./everything.ts";
 
-/* Answers that an operation must not give, whichever door asks. */
+/* Answers that an operation must not give, and ways of failing, whichever door asks. */
 
 /** Not a number that counts bytes, nor one of an operation's other answers. */
 export const NO_COUNT = [
@@ -67,3 +67,69 @@ export const NO_LOCK = [
   ...[-1, 0.5, Number.NaN].map((start) => ({ ...LOCK, start })),
   ...[-1, 0.5, Number.NaN].map((end) => ({ ...LOCK, end })),
 ];
+
+/** Ways of failing: what is answered to each, and how many reports there are. */
+export const FAILURES: readonly (readonly [
+  way: string,
+  fails: () => unknown,
+  code: "EIO" | "EACCES",
+  reports: number,
+])[] = [
+  ["an Error", () => fail(new TypeError("bug")), "EIO", 1],
+  ["null", () => fail(null), "EIO", 1],
+  ["undefined", () => fail(undefined), "EIO", 1],
+  ["a string", () => fail("EACCES"), "EIO", 1],
+  ["a number", () => fail(13), "EIO", 1],
+  ["an unknown code", () => fail({ code: "EWRONG" }), "EIO", 1],
+  ["a code that is no text", () => fail({ code: 13 }), "EIO", 1],
+  ["a getter that throws", () => fail(trap("code")), "EIO", 1],
+  ["a code", () => fail({ code: "EACCES" }), "EACCES", 0],
+  ["an Error with a code", () => fail(Object.assign(new Error(), { code: "EACCES" })), "EACCES", 0],
+  ["a rejection", () => Promise.reject(new TypeError("bug")), "EIO", 1],
+  ["a rejection with null", () => Promise.reject(null), "EIO", 1],
+  ["a rejection with a trap", () => Promise.reject(trap("code")), "EIO", 1],
+  ["a rejection with a code", () => Promise.reject({ code: "EACCES" }), "EACCES", 0],
+  ["an answer whose then throws", () => trap("then"), "EIO", 1],
+  ["a thenable that throws", () => thenable(() => fail(new Error("bug"))), "EIO", 1],
+  ["one that rejects twice", () => thenable((_, no) => [no(1), no(2)]), "EIO", 1],
+];
+
+/** Listings that fail. */
+export const LISTINGS: readonly (readonly [string, () => unknown])[] = [
+  ["at the first entry", () => broken(0, false)],
+  ["in the middle, with cookies", () => broken(2, true)],
+  ["in the middle, without", () => broken(2, false)],
+  ["in the middle of a late one", () => brokenLate(2, true)],
+  ["in the middle of a late one without cookies", () => brokenLate(2, false)],
+  ["at its iterator", () => ({ [Symbol.iterator]: () => fail(new Error("bug")) })],
+  ["at an entry's getter", () => [trap("name")]],
+];
+
+type Settle = (value: unknown) => void;
+
+/** What may be answered like a promise, and is none. */
+export function thenable(then: (yes: Settle, no: Settle) => unknown): object {
+  return { then };
+}
+
+export function fail(thrown: unknown): never {
+  throw thrown;
+}
+
+/** An object with a getter that throws. */
+function trap(name: string): object {
+  return Object.defineProperty({}, name, {
+    get: () => fail(new Error("bug")),
+    enumerable: true,
+  });
+}
+
+function* broken(after: number, cookies: boolean) {
+  for (let i = 1; i <= after; i++)
+    yield { name: `n${i}`, node: { ...DIRECTORY }, ...(cookies && { cookie: i }) };
+  fail(new Error("bug"));
+}
+
+async function* brokenLate(after: number, cookies: boolean) {
+  yield* broken(after, cookies);
+}
