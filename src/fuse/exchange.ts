@@ -66,7 +66,7 @@ interface Pending {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
   /** The request, while it may have to be sent again. */
-  message: Uint8Array | undefined;
+  message?: Uint8Array;
 }
 
 /** Uniques are even, so that an INTERRUPT can have that of its request and one more (fs/fuse/dev.c: FUSE_INT_REQ_BIT). */
@@ -134,10 +134,7 @@ export class Exchange {
     this.lastUnique = unique;
     return new Promise<T>((resolve, reject) => {
       const settle = resolve as Pending["resolve"];
-      const pending: Pending = {
-        ...{ opcode, caller, decode, resolve: settle, reject },
-        message: undefined,
-      };
+      const pending: Pending = { opcode, caller, decode, resolve: settle, reject };
       this.#pending.set(unique, pending);
       try {
         const message = this.#post(opcode, unique, nodeid, caller, parts, true);

@@ -92,8 +92,11 @@ export function kernelFor(pid: number): Caller {
 
 /** The process of a call. Where the framework has put the group of what is made in its place, the daemon is told its own. */
 export function callerOf(call: Call): Caller {
-  const { ownGid = call.gid } = call as Call & { readonly ownGid?: number };
-  return { uid: call.uid, gid: ownGid, pid: call.pid };
+  return { uid: call.uid, gid: gidOf(call), pid: call.pid };
+}
+
+function gidOf(call: Call): number {
+  return (call as Call & { readonly ownGid?: number }).ownGid ?? call.gid;
 }
 
 /** One thing that the daemon is asked, until it is answered: no promise hangs on what is to be done then. */
@@ -109,10 +112,9 @@ class Question implements Caller {
 
   constructor(kernel: FuseKernel, asker: Asker, exchanges: Busy | undefined) {
     const call = "signal" in asker ? asker : undefined;
-    const { uid, gid, pid } = call ? callerOf(call) : asker;
-    this.uid = uid;
-    this.gid = gid;
-    this.pid = pid;
+    this.uid = asker.uid;
+    this.gid = call ? gidOf(call) : asker.gid;
+    this.pid = asker.pid;
     this.#kernel = kernel;
     this.#call = call;
     this.#exchanges = exchanges;
