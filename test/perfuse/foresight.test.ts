@@ -97,6 +97,20 @@ test("what is passed over, and what is left at the end of the listing, is given 
   expect(forgets(made)).toEqual(["10: 1", "11: 1", "12: 1"]);
 });
 
+test("what was told a while ago is looked up, and given back", async () => {
+  const made = await begun();
+  await made.look("a");
+  expect(made.daemon.of("LOOKUP")).toHaveLength(0);
+  await Bun.sleep(150);
+  const b = await made.look("b");
+  expect(made.daemon.of("LOOKUP").map(({ text }) => text(0))).toEqual(["b"]);
+  await made.node.reclaim(b);
+  await made.end();
+  // Once by the listing and once by the lookup.
+  const of11 = forgets(made).filter((line) => line.startsWith("11: "));
+  expect(of11.reduce((sum, line) => sum + Number(line.slice(4)), 0)).toBe(2);
+});
+
 test("at the end of the mount, too, and when the listing begins anew", async () => {
   const made = await begun();
   await made.look("a");
